@@ -1,0 +1,1 @@
+"""The rule-driven clinic: lexicon, question router, disclosure, patient's answers, measurement, verdicts."""

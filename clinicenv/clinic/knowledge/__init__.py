@@ -1,0 +1,1 @@
+"""Data files of the clinic: the lexicon, the test catalogue, disease profiles."""

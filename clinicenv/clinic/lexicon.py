@@ -1,0 +1,401 @@
+"""The lexicon: which words stand for which finding, question intent or dialogue act, and what a text denies.
+
+Text becomes a list of word stems without articles, possessives and fillers. Forms of the lexicon are looked
+up in it as tuples of stems, longest first.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).resolve().parent / "knowledge" / "lexicon.yaml"
+
+REPAIR_FROM = 6
+"""Unknown words with shorter stems are left alone: too many words are one letter apart."""
+
+_LONGEST = 30
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_SENTENCE = re.compile(r"[^.?!;\n]+[.?!;\n]*")
+_QUOTES = str.maketrans("\u2019\u2018\u02bc`", "''''")
+_ENDINGS = {"m": "is", "re": "is", "ve": "have", "ll": "will", "d": "would"}
+_BEFORE_BEEN = frozenset({"have", "you", "i", "he", "she", "we", "they", "it", "not", "ever", "never", "any"})
+_JOINS = frozenset({"or", "and", "nor"})
+
+
+@cache
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.load(FILE.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return data
+
+
+def listed(text: str) -> list[str]:
+    """The items of a comma-separated line of the file."""
+    return [item for part in text.split(",") if (item := part.strip())]
+
+
+@dataclass(frozen=True, slots=True)
+class _Grammar:
+    dropped: frozenset[str]
+    is_after: frozenset[str]
+    split: dict[str, list[str]]
+    stems: dict[str, str]
+
+
+@cache
+def _grammar() -> _Grammar:
+    raw = _data()["grammar"]
+    stems = {word: word for word in listed(raw["unchanged"])}
+    stems |= {word: stem for stem, words in raw["irregular"].items() for word in listed(words)}
+    split = {word: words.split() for word, words in raw["split"].items()}
+    return _Grammar(frozenset(listed(raw["dropped"])), frozenset(listed(raw["is_after"])), split, stems)
+
+
+@lru_cache(maxsize=16384)
+def _stem(word: str) -> str:
+    """A crude stem: the lexicon's forms and the text both go through it, so it need only be consistent."""
+    known = _grammar().stems.get(word)
+    if known or len(word) <= 3 or not word.isascii():
+        return known or word
+    word = word.replace("ae", "e").replace("oe", "e")
+    if word.endswith("ness") and len(word) > 6:
+        word = word[:-4]
+        word = word[:-1] + "y" if word.endswith("i") else word
+    if word.endswith(("ies", "ied")):
+        word = word[:-3] + "y"
+    elif word.endswith("ing") and len(word) >= 6:
+        word = _single(word[:-3])
+    elif word.endswith("ed") and len(word) >= 5 and not word.endswith("eed"):
+        word = _single(word[:-2])
+    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    if len(word) >= 5 and word.endswith("our"):
+        word = word[:-3] + "or"
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+def _single(stem: str) -> str:
+    """`stopp` (from `stopped`) is `stop`; `swell` and `pass` keep both letters."""
+    doubled = len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "lsz"
+    return stem[:-1] if doubled else stem
+
+
+def _words(text: str) -> list[str]:
+    """Lower-case words, contractions written out, articles and fillers dropped."""
+    grammar = _grammar()
+    found: list[str] = []
+    for word in _WORD.findall(text.lower().translate(_QUOTES)):
+        if word in grammar.dropped:
+            continue
+        if word in grammar.split:
+            found += grammar.split[word]
+        elif "'" in word:
+            found += _contraction(word, grammar)
+        else:
+            found.append(word)
+    return found
+
+
+def _contraction(word: str, grammar: _Grammar) -> list[str]:
+    if word.endswith("n't"):
+        return [word[:-3], "not"]
+    head, _, tail = word.rpartition("'")
+    if tail == "s":
+        return [head, "is"] if head in grammar.is_after else [head]
+    return [head, _ENDINGS[tail]] if tail in _ENDINGS else [head.replace("'", "") + tail]
+
+
+class Table:
+    """Forms as tuples of stems, and what each stands for."""
+
+    def __init__(self) -> None:
+        self.names: dict[tuple[str, ...], str] = {}
+        self._lengths: dict[str, tuple[int, ...]] = {}
+
+    def add(self, form: tuple[str, ...], name: str) -> None:
+        """The first name that claims a form keeps it."""
+        if form and form not in self.names:
+            self.names[form] = name
+            lengths = {len(form), *self._lengths.get(form[0], ())}
+            self._lengths[form[0]] = tuple(sorted(lengths, reverse=True))
+
+    def find(self, tokens: Sequence[str]) -> list[tuple[str, int, int]]:
+        """(name, start, end) of the forms in the tokens, longest first, without overlaps, in order."""
+        tokens, lengths, names = tuple(tokens), self._lengths, self.names
+        found, i, n = [], 0, len(tokens)
+        while i < n:
+            for length in lengths.get(tokens[i], ()):
+                name = names.get(tokens[i : i + length]) if i + length <= n else None
+                if name is not None:
+                    found.append((name, i, i + length))
+                    i += length - 1
+                    break
+            i += 1
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A finding or topic: how to name it to a person, its group, and what it is called in relatives."""
+
+    id: str
+    label: str
+    parent: str | None
+    in_family: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a question wants to know: its slot, its topic where it names none, its section of the record."""
+
+    id: str
+    slot: str | None
+    concept: str | None
+    section: str | None
+
+
+@dataclass(slots=True)
+class Lexicon:
+    """All of lexicon.yaml, compiled."""
+
+    concepts: dict[str, Concept] = field(default_factory=dict)
+    intents: dict[str, Intent] = field(default_factory=dict)
+    children: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    section_intent: dict[str, str] = field(default_factory=dict)
+    """concept -> the intent that is about it, e.g. smoking -> smoking, past_illness -> pmh"""
+    symptoms: frozenset[str] = frozenset()
+    concept_table: Table = field(default_factory=Table)
+    intent_table: Table = field(default_factory=Table)
+    act_table: Table = field(default_factory=Table)
+    site_table: Table = field(default_factory=Table)
+    """body parts, and the pain that each may have"""
+    persons: dict[str, str] = field(default_factory=dict)
+    things: dict[str, str] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
+    """all stems of all tables, and of words that are not to be repaired"""
+    vocabulary: dict[str, list[str]] = field(default_factory=dict)
+    """the longer ones by first letter, for repairing spelling"""
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The lexicon, read and compiled once in a process."""
+    lex, data = Lexicon(), _data()
+    lex.persons = dict.fromkeys(listed(data["grammar"]["persons"]), "you")
+    lex.things = lex.persons | dict.fromkeys(listed(data["grammar"]["things"]), "it")
+    _compile_concepts(lex, data)
+    for name, entry in data["intents"].items():
+        intent = lex.intents[name] = Intent(
+            name, entry.get("slot"), entry.get("concept"), entry.get("section")
+        )
+        if intent.concept and not intent.slot and name != "opening":
+            for concept in (intent.concept, *listed(entry.get("also", ""))):
+                lex.section_intent.setdefault(concept, name)
+        for form in _forms(entry.get("patterns", "")):
+            lex.intent_table.add(tuple(lex.things.get(t, t) for t in form), name)
+    for name, patterns in data["acts"].items():
+        for form in _forms(patterns):
+            lex.act_table.add(form, name)
+    tables = (lex.concept_table, lex.intent_table, lex.act_table, lex.site_table)
+    named = {token for table in tables for form in table.names for token in form}
+    for token in sorted(named):
+        if len(token) >= REPAIR_FROM - 1:
+            lex.vocabulary.setdefault(token[0], []).append(token)
+    lex.known = frozenset(named | {_stem(word) for word in listed(data["grammar"]["plain"])})
+    return lex
+
+
+def _compile_concepts(lex: Lexicon, data: dict[str, Any]) -> None:
+    below: dict[str, list[str]] = {}
+    for name, entry in data["concepts"].items():
+        lex.concepts[name] = Concept(name, entry["label"], entry.get("parent"), entry.get("in_family"))
+        below.setdefault(entry.get("parent", ""), []).append(name)
+        below.setdefault(name, []).extend(listed(entry.get("covers", "")))
+        for form in _forms(entry.get("forms", "")):
+            lex.concept_table.add(tuple(lex.persons.get(form[i], form[i]) for i in _kept(form)), name)
+    before, after = (list(_forms(data["grammar"][key])) for key in ("before_site", "after_site"))
+    for name, entry in data["concepts"].items():  # after all written forms, which go before composed ones
+        for site in _forms(entry.get("sites", "")):
+            lex.site_table.add(site, name)
+            for words in (*(b + site for b in before), *(site + a for a in after)):
+                lex.concept_table.add(words, name)
+    lex.children = {name: tuple(dict.fromkeys(members)) for name, members in below.items() if name}
+    lex.symptoms = frozenset(descendants(lex, "symptom")) - {"main_problem"}
+
+
+def _forms(text: str) -> Iterator[tuple[str, ...]]:
+    return (tuple(map(_stem, _words(form))) for form in listed(text))
+
+
+def _kept(tokens: Sequence[str]) -> list[int]:
+    """The positions that count in a finding's name: not `any`, nor `been` as in "ankles been swelling"."""
+    return [
+        i
+        for i, t in enumerate(tokens)
+        if t != "any" and not (t == "been" and i and tokens[i - 1] not in _BEFORE_BEEN)
+    ]
+
+
+def descendants(lex: Lexicon, name: str) -> list[str]:
+    """All members of a group, members of members included, in the order of the file."""
+    found: dict[str, None] = {}
+    queue = list(lex.children.get(name, ()))
+    while queue:
+        member = queue.pop(0)
+        if member not in found and member != name:
+            found[member] = None
+            queue += lex.children.get(member, ())
+    return list(found)
+
+
+@lru_cache(maxsize=16384)
+def _token(word: str) -> str:
+    """The word's stem; an unknown long word becomes the nearest known stem with the same first letter."""
+    if len(word) > _LONGEST:
+        return word
+    lex, stem = lexicon(), _stem(word)
+    if stem in lex.known or len(stem) < REPAIR_FROM or not word.isalpha():
+        return stem
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
+    most = 1 if len(stem) < 9 else 2
+    near = process.extractOne(stem, lex.vocabulary.get(stem[0], ()), scorer=OSA.distance, score_cutoff=most)
+    return str(near[0]) if near else stem
+
+
+def normalise(text: str) -> list[str]:
+    """The word stems of a text: lower case, contractions written out, spelling repaired, fillers gone."""
+    return [_token(word) for word in _words(text)]
+
+
+def find_concepts(tokens: Sequence[str]) -> list[tuple[str, int, int]]:
+    """As `concepts`, for tokens that `normalise` made."""
+    lex = lexicon()
+    kept = _kept(tokens)
+    stream = tuple(lex.persons.get(tokens[i], tokens[i]) for i in kept)
+    found = lex.concept_table.find(stream)
+    if found and not _JOINS.isdisjoint(stream):
+        found = _coordinated(stream, found)
+    return [(name, kept[start], kept[end - 1] + 1) for name, start, end in found]
+
+
+def _coordinated(stream: tuple[str, ...], found: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """Also the other half of "chest or belly pain" and of "blood in your urine or stool"."""
+    names, both = lexicon().concept_table.names, []
+    for n, (name, start, end) in enumerate(found):
+        begins = found[n - 1][2] if n else 0
+        ends = found[n + 1][1] if n + 1 < len(found) else len(stream)
+        whole = end - start > 1
+        if whole and start - 2 >= begins and stream[start - 1] in _JOINS:
+            first = names.get((stream[start - 2], *stream[start + 1 : end]))
+            both += [(first, start - 2, start - 1)] if first else []
+        both.append((name, start, end))
+        if whole and end + 2 <= ends and stream[end] in _JOINS:
+            second = names.get((*stream[start : end - 1], stream[end + 1]))
+            both += [(second, end + 1, end + 2)] if second else []
+    return both
+
+
+def find_intents(tokens: Sequence[str], spans: Iterable[tuple[str, int, int]]) -> list[str]:
+    """The intents in tokens, in order; `spans` are the concepts in them: a symptom reads as `it`."""
+    lex = lexicon()
+    stream: list[str] = [lex.things.get(t, t) for t in tokens]
+    for name, start, end in sorted(spans, key=lambda s: -s[1]):
+        if name in lex.symptoms:
+            stream[start:end] = ["it"]
+    return [name for name, _, _ in lex.intent_table.find(stream)]
+
+
+def find_acts(tokens: Sequence[str]) -> list[str]:
+    """The dialogue acts whose words are in the tokens, in order."""
+    return [name for name, _, _ in lexicon().act_table.find(tokens)]
+
+
+@cache
+def routing(name: str) -> frozenset[str]:
+    """A set of the file's `routing` part."""
+    return frozenset(listed(_data()["routing"][name]))
+
+
+def concepts(text: str) -> list[tuple[str, int, int]]:
+    """(concept, start, end) of each finding or topic in a text; positions are those of `normalise(text)`."""
+    return find_concepts(normalise(text))
+
+
+def label(concept: str) -> str:
+    """A lay noun phrase that completes "Have you had any ...?"; an unknown id with its underscores spaced."""
+    entry = lexicon().concepts.get(concept)
+    return entry.label if entry else concept.replace("_", " ")
+
+
+def parent(concept: str) -> str | None:
+    """The group that a concept is in, or None."""
+    entry = lexicon().concepts.get(concept)
+    return entry.parent if entry else None
+
+
+def in_family(concept: str) -> str:
+    """The concept as it is asked about relatives: diabetes becomes family_diabetes; others stay."""
+    entry = lexicon().concepts.get(concept)
+    return (entry and entry.in_family) or concept
+
+
+@dataclass(frozen=True, slots=True)
+class _Negation:
+    no_denial: frozenset[tuple[str, ...]]
+    denials: frozenset[str]
+    scope_ends: frozenset[str]
+    through: frozenset[str]
+    after: frozenset[str]
+    after_not: frozenset[str]
+    relatives: frozenset[str]
+
+
+@cache
+def _negation() -> _Negation:
+    forms = {key: frozenset(_forms(text)) for key, text in _data()["negation"].items()}
+    no_denial = forms.pop("no_denial")
+    return _Negation(no_denial, **{key: frozenset(f[0] for f in given) for key, given in forms.items()})
+
+
+def mentions(text: str) -> dict[str, bool]:
+    """The findings that a statement affirms (True) or denies (False); questions in it count for neither.
+
+    A finding that is both affirmed and denied counts as affirmed.
+    """
+    found: dict[str, bool] = {}
+    for sentence in _SENTENCE.findall(text):
+        if not sentence.rstrip().endswith("?"):
+            for concept, affirmed in _polarity(normalise(sentence)):
+                found[concept] = affirmed or found.get(concept, False)
+    return found
+
+
+def _polarity(tokens: list[str]) -> Iterator[tuple[str, bool]]:
+    words, spans = _negation(), find_concepts(tokens)
+    denied = _denied(tokens, {i for _, start, end in spans for i in range(start, end)})
+    family = not words.relatives.isdisjoint(tokens)
+    for name, start, end in spans:
+        after = tokens[end : end + 4]
+        late = not words.after.isdisjoint(after[:2])
+        late = late or ("not" in after and not words.after_not.isdisjoint(after))
+        yield in_family(name) if family else name, not (start in denied or late)
+
+
+def _denied(tokens: list[str], inside: set[int]) -> set[int]:
+    """The positions in the scope of a denial; one inside a finding ("cannot sleep") belongs to that."""
+    words = _negation()
+    denied, denying, cue = set(), False, -9
+    for i, token in enumerate(tokens):
+        if token in words.denials and i not in inside:
+            denying, cue = tuple(tokens[i : i + 2]) not in words.no_denial, i
+        elif token in words.scope_ends and not (i - cue == 2 and tokens[i - 1] in words.through):
+            denying = False
+        if denying:
+            denied.add(i)
+    return denied

@@ -1,0 +1,200 @@
+"""The patient's half of an AgentClinic case: sentences become facts with concept, section and disclosure."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+from clinicenv.importers.fields import Ids, human, leaves, simple
+from clinicenv.importers.findings import findings_in
+from clinicenv.importers.prose import Answer, Sex, first_person, of_child, sentences
+from clinicenv.scenario import Disclosure, Fact, Section
+
+Leave = Callable[[tuple[str, ...], Any, str], None]
+
+_NOTHING = re.compile(
+    r"^(?:n/?a\b.*|none|unknown|.*\bnot (?:been )?(?:provided|specified|available|applicable)\b.*|"
+    r"no (?:\w+ ){0,6}(?:provided|given|specified|mentioned))\.?$",
+    re.I,
+)
+"""A sentence that says that nothing is recorded."""
+_DENIED = re.compile(
+    r"^(?:no|non|not|denies|never|without|unremarkable|negative)\b|"
+    r"\bdenies\b|\bunremarkable\b|\bdoes not (?:report|have)\b",
+    re.I,
+)
+_FAMILY = re.compile(
+    r"\bfamil(?:y history|ial)\b|\b(?:histor|diseas|illness|cancer|known)\w*\b.*\bin the family\b|"
+    r"\bhistory of .* in (?:his|her) \w+",
+    re.I,
+)
+_GENERAL_LABELS = frozenset(("general", "other", "findings"))
+
+_FIELDS: tuple[tuple[str, Section, str], ...] = (
+    (r"past medical|medical history", "pmh", "past_illness"),
+    (r"surgical", "psh", "surgery"),
+    (r"medication|drug history|medicine|treatment", "meds", "medication"),
+    (r"allerg", "allergy", "allergy"),
+    (r"family", "fh", "family_history"),
+    (r"gyn|obstet|menstr", "gyn", "pregnancy"),
+    (r"sexual", "sh", "sexual_history"),
+    (r"social|occupation|travel", "sh", "home_situation"),
+    (r"review of systems", "ros", "main_problem"),
+)
+"""What a field's name says: its section, and the concept of a sentence in which no other is found."""
+_SOCIAL = (
+    (r"smok|cigar|tobacco|pack", "smoking"),
+    (r"alcohol|drink|beer|wine", "alcohol"),
+    (r"\bdrugs?\b|cocaine|marijuana|substance", "recreational_drugs"),
+    (r"work|job|occupation|teacher|retired|engineer|student|farmer|school|clerk|employ", "occupation"),
+    (r"sexual|condom|unprotected", "sexual_history"),
+    (r"travel|visit|trip|immigrated", "travel"),
+    (r"enjoys|hobb|interest|hiking|golf|team", "hobbies"),
+)
+
+
+class History:
+    """Collects the facts of one case: unique ids, and one fact only for a concept's slot `present`."""
+
+    def __init__(self, sex: Sex, informant: Literal["self", "parent"], answer: Answer):
+        self.facts: list[Fact] = []
+        self.opening = ""
+        self.opening_facts: tuple[str, ...] = ()
+        self._sex, self._informant, self._answer = sex, informant, answer
+        self._ids = Ids()
+        self._present: set[str] = set()
+        self._also: list[Fact] = []
+        self._denied: list[str] = []
+
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """Concepts that are denied in passing and have no fact of their own."""
+        return tuple(c for c in dict.fromkeys(self._denied) if c not in self._present)
+
+    def read(self, symptoms: dict[str, Any], actor: dict[str, Any], leave: Leave) -> None:
+        """All fields of the patient's part; `leave` takes what is no fact."""
+        for path, text in leaves(symptoms.get("Primary_Symptom")):
+            self._sentences(("symptom", *path), text, "hpi", "main_problem", ("spontaneous",))
+        opened = self.facts[:1]
+        for path, text in leaves(actor["History"]):
+            self._sentences(("history", *path), text, "hpi", "main_problem", ("spontaneous", "open"))
+        for path, text in _items({k: v for k, v in symptoms.items() if k != "Primary_Symptom"}):
+            self._sentences(("symptom", *path[1:]), text, "hpi", "main_problem", ())
+        for key, value in actor.items():
+            if key not in ("Demographics", "History", "Symptoms"):
+                self._field(key, value, leave)
+        for fact in self._also:
+            if fact.concept not in self._present:
+                self._add(fact)
+        self._open(opened or self.facts[:1])
+
+    def _field(self, key: str, value: Any, leave: Leave) -> None:
+        if not any(leaves(value)):
+            return
+        known = next(((s, c) for pattern, s, c in _FIELDS if re.search(pattern, simple(key))), None)
+        if known is None:
+            leave(("Patient_Actor", key), value, "is no field of a patient")
+            return
+        section, concept = known
+        if section == "meds" and isinstance(value, list):
+            value = _medicines(value, "I take" if self._informant == "self" else "My child takes")
+        left: list[str] = []
+        for path, text in _items(value):
+            left += self._sentences((key, *path), text, section, concept, ())
+        if left:
+            leave(("Patient_Actor", key), left if len(left) > 1 else left[0], "says that nothing is recorded")
+
+    def _sentences(
+        self, path: tuple[str, ...], text: str, section: Section, concept: str, first: tuple[Disclosure, ...]
+    ) -> list[str]:
+        """Adds the facts of a text; the first ones get the disclosures `first`. Returns what is no fact."""
+        left = []
+        for n, sentence in enumerate(sentences(text)):
+            if section in ("pmh", "sh", "ros") and _NOTHING.match(sentence) and not findings_in(sentence):
+                left.append(sentence)
+                continue
+            self._sentence(path, sentence, section, concept, first[n] if n < len(first) else "asked")
+        return left
+
+    def _sentence(
+        self, path: tuple[str, ...], sentence: str, section: Section, fallback: str, disclosure: Disclosure
+    ) -> None:
+        found = {} if _FAMILY.search(sentence) else findings_in(sentence)
+        concept, present = self._main(sentence, section, fallback, found)
+        said = self._said(sentence)
+        labels = [human(p) for p in path[1:] if simple(p) not in _GENERAL_LABELS]
+        fact = Fact(
+            id="pending",
+            section=section,
+            concept=concept,
+            value=None if said.rstrip(".") == sentence.rstrip(".") else sentence,
+            present=present,
+            say=(said,),
+            question_variants=tuple(labels),
+            disclosure=disclosure,
+            salience=0.8 if disclosure != "asked" else 0.5,
+        )
+        self._add(fact, path[0])
+        for other, is_so in found.items():
+            if other == concept:
+                continue
+            if is_so:
+                update = {"concept": other, "present": True, "disclosure": "asked", "value": None}
+                self._also.append(fact.model_copy(update=update))
+            else:
+                self._denied.append(other)
+
+    def _main(
+        self, sentence: str, section: Section, fallback: str, found: dict[str, bool]
+    ) -> tuple[str, bool]:
+        """The concept that a sentence is about and whether it is present."""
+        present = not _DENIED.search(sentence)
+        if _FAMILY.search(sentence):
+            return "family_history", present
+        if section in ("pmh", "meds", "allergy", "psh") and fallback not in self._present:
+            return fallback, present
+        free = [c for c in found if c not in self._present]
+        for concept in (*free, *found):
+            return concept, found[concept]
+        if section == "sh":
+            fallback = next((c for pattern, c in _SOCIAL if re.search(pattern, sentence, re.I)), fallback)
+        return fallback, present
+
+    def _said(self, sentence: str) -> str:
+        said = first_person(sentence, self._sex) if self._informant == "self" else of_child(sentence)
+        return said if said[-1:] in ".!?'\"’”" else said + "."
+
+    def _add(self, fact: Fact, source: str = "also") -> None:
+        name = simple(source) if source != "also" else f"also {fact.concept}"
+        slot = "detail" if fact.concept in self._present else "present"
+        self._present.add(fact.concept)
+        self.facts.append(fact.model_copy(update={"id": self._ids.new(name), "slot": slot}))
+
+    def _open(self, candidates: list[Fact]) -> None:
+        """The opening line: the first fact that does not name the answer, in the patient's words."""
+        safe = [
+            f
+            for f in (*candidates, *self.facts)
+            if f.present and not self._answer.named_in(*f.say, f.value or "")
+        ]
+        if not safe:
+            self.opening = "Something is wrong and I would like you to find out what it is."
+            return
+        we, text = "We have" if self._informant == "parent" else "I have", safe[0].say[0]
+        told = text.startswith(("I ", "My "))
+        self.opening = text if told else f"{we} come about this: {text[:1].lower()}{text[1:]}"
+        self.opening_facts = (safe[0].id,)
+
+
+def _items(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:
+    """As `leaves`, but each text of a list by itself."""
+    if isinstance(value, list):
+        return [leaf for inner in value for leaf in _items(inner, path)]
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in _items(inner, (*path, key))]
+    return list(leaves(value, path))
+
+
+def _medicines(value: list[Any], takes: str) -> str:
+    """A list of medicines as one sentence, because one question asks for all."""
+    *most, last = [text for _, text in _items(value)]
+    return f"{takes} {', '.join(most)} and {last}." if most else f"{takes} {last}."

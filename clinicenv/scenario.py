@@ -1,0 +1,605 @@
+"""What a case is: what is true of the patient, what tests would show, what counts as right."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from clinicenv import shipped
+from clinicenv.files import InputError, did_you_mean, load_model
+
+SCHEMA_VERSION = "1.0"
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=8000, strip_whitespace=True)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,79}$")]
+Texts = tuple[Text, ...]
+Unit = Annotated[float, Field(ge=0, le=1)]
+
+Disclosure = Literal["spontaneous", "open", "asked", "probed", "trust", "never"]
+Section = Literal[
+    "hpi", "pmh", "psh", "meds", "allergy", "fh", "sh", "ros", "gyn", "ice", "identity"
+]
+Slot = Literal[
+    "present", "site", "onset", "character", "radiation", "association", "timing",
+    "exacerbating", "relieving", "severity", "course", "dose", "detail",
+]  # fmt: skip
+Task = Literal["diagnose", "communicate", "question"]
+
+
+class Part(BaseModel):
+    """Base of all parts of a scenario: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class Source(Part):
+    """A general medical source that the content was checked against, or data it came from."""
+
+    name: Text
+    url: str | None = None
+    license: str | None = None
+
+
+class Meta(Part):
+    """About the file, not about the patient."""
+
+    specialty: Text
+    difficulty: int = Field(default=2, ge=1, le=5)
+    language: str = "en"
+    split: Literal["train", "dev", "test"] = "dev"
+    tags: Texts = ()
+    authors: Texts = ()
+    reviewed_by: Texts = ()
+    license: Text
+    sources: tuple[Source, ...] = ()
+    disclaimer: Literal["fictional", "derived"] = "fictional"
+
+
+class Limits(Part):
+    """Where a consultation is cut off. A run's own limits go before these."""
+
+    max_turns: int | None = Field(default=None, ge=1, le=500)
+    minutes: int | None = Field(default=None, ge=1)
+    budget: float | None = Field(default=None, gt=0)
+
+
+class Setting(Part):
+    """Where the doctor is, and what the door note says: the doctor's first message."""
+
+    site: Literal["ed", "clinic", "ward", "telehealth", "home"]
+    role: Text = "doctor"
+    door_note: Text
+    resources: Texts = ()
+    limits: Limits = Limits()
+
+
+class Unlock(Part):
+    """What opens a gated fact: all that is set here must hold (`after`: one of the acts)."""
+
+    trust: Unit | None = None
+    after: tuple[str, ...] = ()
+    private: bool = False
+
+
+class Fact(Part):
+    """One thing the patient knows, with how and when it may come out."""
+
+    id: Slug
+    section: Section
+    concept: Slug
+    slot: Slot = "present"
+    value: Text | None = None
+    present: bool = True
+    say: Annotated[Texts, Field(min_length=1)]
+    say_vague: Text | None = None
+    question_variants: Texts = ()
+    disclosure: Disclosure = "asked"
+    unlock: Unlock | None = None
+    sensitivity: Unit = 0.0
+    salience: Unit = 0.5
+    distractor: bool = False
+    if_hidden: Literal["deny", "evade", "partial"] = "evade"
+
+    @model_validator(mode="after")
+    def _gate(self) -> "Fact":
+        if self.disclosure == "trust" and self.unlock is None:
+            raise ValueError("disclosure `trust` needs `unlock`, e.g. `unlock: {trust: 0.6}`")
+        if self.unlock and self.disclosure != "trust":
+            raise ValueError("`unlock` goes with `disclosure: trust`; set that or remove `unlock`")
+        if self.unlock and not (self.unlock.trust or self.unlock.after or self.unlock.private):
+            raise ValueError("`unlock` is empty; give `trust`, `after` or `private`")
+        return self
+
+    @property
+    def gated(self) -> bool:
+        """Not told to a model patient until the core has opened it."""
+        return self.disclosure in ("trust", "never")
+
+
+class Ice(Part):
+    """Ideas, concerns, expectations and the impact on life."""
+
+    ideas: Fact | None = None
+    concerns: Fact | None = None
+    expectations: Fact | None = None
+    impact: Fact | None = None
+
+
+class Identity(Part):
+    """Who the patient is."""
+
+    name: Text
+    age: Annotated[float, Field(ge=0, le=120)]
+    sex: Literal["female", "male", "intersex"]
+    gender: str | None = None
+    pronouns: str | None = None
+    ethnicity: str | None = None
+    occupation: str | None = None
+    education: str | None = None
+    insurance: str | None = None
+
+
+class When(Part):
+    """From which doctor turn on."""
+
+    after_turn: int = Field(default=0, ge=0)
+
+
+class PatientQuestion(Part):
+    """A question that the patient puts to the doctor, and the dialogue acts that settle it."""
+
+    ask: Text
+    when: When = When()
+    satisfied_by: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Denials(Part):
+    """What is answered where nothing is recorded; `explicit` lists concepts that are surely absent."""
+
+    default: Literal["deny", "unsure"] = "deny"
+    unknown_slot: Literal["unsure", "deny"] = "unsure"
+    explicit: tuple[Slug, ...] = ()
+
+
+class Challenge(Part):
+    """What makes the talk hard: lines said one a reply until one of the acts has been heard."""
+
+    type: Literal["angry", "tearful", "low_literacy", "talkative", "deaf", "none"] = "none"
+    script: Texts = ()
+    defused_by: tuple[str, ...] = ()
+
+
+class Patient(Part):
+    """The patient's side of the case."""
+
+    identity: Identity
+    informant: Literal["self", "parent", "carer", "interpreter"] = "self"
+    informant_name: str | None = None
+    opening: Annotated[Texts, Field(min_length=1)]
+    opening_facts: tuple[Slug, ...] = ()
+    appearance: Text
+    facts: tuple[Fact, ...]
+    ice: Ice = Ice()
+    questions: tuple[PatientQuestion, ...] = ()
+    denials: Denials = Denials()
+    challenge: Challenge = Challenge()
+    persona: Slug = "default"
+
+
+UNITS = {"hr": "/min", "bp": "mmHg", "rr": "/min", "temp": "°C", "spo2": "%", "pain": "/10", "gcs": "/15"}
+
+
+class Vital(Part):
+    """A vital sign. A bare value takes the usual unit: `bp: 104/70`."""
+
+    value: float | str
+    unit: str = ""
+
+
+class Finding(Part):
+    """What an examination shows."""
+
+    id: Slug
+    system: Text
+    manoeuvre: Text
+    site: str | None = None
+    aliases: Texts = ()
+    text: Text
+    abnormal: bool = False
+    requires: tuple[str, ...] = ()
+    chaperone: bool = False
+    minutes: int = Field(default=1, ge=0)
+    concept: Slug | None = None
+
+
+class Exam(Part):
+    """All that an examination would show; `normal_text` is by system."""
+
+    vitals: dict[Slug, Vital] = Field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    normal_text: dict[str, Text] = Field(default_factory=dict)
+
+    @field_validator("vitals", mode="before")
+    @classmethod
+    def _bare_values(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: v if isinstance(v, dict) else {"value": v, "unit": UNITS.get(str(name), "")}
+            for name, v in given.items()
+        }
+
+
+class Range(Part):
+    """A reference range; one side may be open."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+Flag = Literal["low", "normal", "high", "abnormal", "critical"]
+
+
+class Measured(Part):
+    """A value with unit, reference range and flag, or a text result, or both."""
+
+    value: float | str | None = None
+    unit: str = ""
+    ref: Range | None = None
+    flag: Flag | None = None
+    text: Text | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "Measured":
+        if self.value is None and self.text is None:
+            raise ValueError("needs a `value` or a `text`")
+        return self
+
+
+class Component(Measured):
+    """One line of a panel."""
+
+    name: Text
+
+
+class Test(Part):
+    """A test, what it would show and what it costs."""
+
+    id: Slug
+    name: Text
+    aliases: Texts = ()
+    category: Literal["lab", "ecg", "imaging", "micro", "path", "bedside", "procedure"]
+    loinc: str | None = None
+    result: Measured | None = None
+    components: tuple[Component, ...] = ()
+    cost: float = Field(default=0, ge=0)
+    minutes: int = Field(default=0, ge=0)
+    invasiveness: int = Field(default=0, ge=0, le=3)
+    indicated: Literal["essential", "reasonable", "low_value", "harmful"] = "reasonable"
+    contraindicated_if: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    supports: dict[str, float] = Field(default_factory=dict)
+    report_reveals: bool = False
+
+    @model_validator(mode="after")
+    def _something(self) -> "Test":
+        if self.result is None and not self.components:
+            raise ValueError("needs a `result` or `components`")
+        return self
+
+
+class Image(Part):
+    """An image study. `report` is what a radiologist wrote; the bytes may be absent."""
+
+    id: Slug
+    name: Text
+    aliases: Texts = ()
+    modality: Text
+    body_part: Text
+    view: str | None = None
+    file: str | None = None
+    sha256: str | None = None
+    findings: Texts = ()
+    alt_text: Text
+    report: Text
+    report_reveals: bool = False
+    cost: float = Field(default=0, ge=0)
+    minutes: int = Field(default=0, ge=0)
+    indicated: Literal["essential", "reasonable", "low_value", "harmful"] = "reasonable"
+    license: Text
+
+
+class Diagnosis(Part):
+    """The right answer, and how far an answer may stray from its words."""
+
+    name: Text
+    synonyms: Texts = ()
+    abbreviations: Texts = ()
+    subtypes: Texts = ()
+    parents: Texts = ()
+    doid: str | None = None
+    icd10cm: str | None = None
+    required_parts: Texts = ()
+    accept_subtype: bool = True
+    parent_credit: Unit = 0.5
+
+
+class Differential(Part):
+    """Another diagnosis that a good doctor would consider, and what naming it first is worth."""
+
+    name: Text
+    synonyms: Texts = ()
+    credit: Unit = 0.0
+    plausibility: Unit = 0.2
+
+
+class MustNotMiss(Part):
+    """A dangerous diagnosis that must be addressed; `ruled_out_by`: e.g. `test:ecg`, `finding:neck`."""
+
+    name: Text
+    synonyms: Texts = ()
+    ruled_out_by: tuple[str, ...] = ()
+
+
+class KeyFact(Part):
+    """A fact that a good history must reach. A bare id has weight 1."""
+
+    id: Slug
+    weight: float = Field(default=1, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_id(cls, given: Any) -> Any:
+        return {"id": given} if isinstance(given, str) else given
+
+
+class Answer(Part):
+    """What counts as right. No view but the moderator's has any of it."""
+
+    diagnosis: Diagnosis | None = None
+    differentials: tuple[Differential, ...] = ()
+    must_not_miss: tuple[MustNotMiss, ...] = ()
+    key_facts: tuple[KeyFact, ...] = ()
+    red_flags: tuple[Slug, ...] = ()
+
+
+class Avoid(Part):
+    """Something a plan must not hold; harm from 1 (minor) to 3 (grave)."""
+
+    item: Text
+    harm: int = Field(default=1, ge=1, le=3)
+
+
+class ModelPlan(Part):
+    """The management that the authors hold right."""
+
+    immediate: Texts = ()
+    investigations: Texts = ()
+    treatment: Texts = ()
+    disposition: str | None = None
+    referral: Texts = ()
+    safety_net: Texts = ()
+    avoid: tuple[Avoid, ...] = ()
+
+
+class Condition(Part):
+    """One thing in the log: exactly one field is set. Acts are dialogue acts such as `empathise`."""
+
+    asked: str | None = None
+    """a fact's id or a concept that a question was about"""
+    reached: Slug | None = None
+    """a fact's id that was told"""
+    examined: str | None = None
+    """a finding's id, `vitals` or a vital sign"""
+    ordered: Slug | None = None
+    """a test's or an image's id"""
+    act: str | None = None
+    diagnosed: Text | None = None
+    """a diagnosis anywhere in the ranked list"""
+    planned: Text | None = None
+    """words in the plan"""
+
+    @model_validator(mode="after")
+    def _one(self) -> "Condition":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("set exactly one of: " + ", ".join(type(self).model_fields))
+        return self
+
+
+class Conditions(Part):
+    """All of `all` and, where given, one of `any`."""
+
+    any: tuple[Condition, ...] = ()
+    all: tuple[Condition, ...] = ()
+
+    @model_validator(mode="after")
+    def _some(self) -> "Conditions":
+        if not self.any and not self.all:
+            raise ValueError("needs `any` or `all`")
+        return self
+
+
+class ChecklistItem(Part):
+    """An OSCE mark that the log decides."""
+
+    id: Slug
+    domain: Literal[
+        "history", "exam", "investigation", "diagnosis",
+        "management", "communication", "professionalism", "safety",
+    ]  # fmt: skip
+    text: Text
+    points: float = Field(default=1, gt=0)
+    critical: bool = False
+    met_by: Conditions
+    before: Slug | None = None
+    max_turn: int | None = Field(default=None, ge=1)
+
+
+class Goal(Part):
+    """What a difficult conversation should reach."""
+
+    id: Slug
+    text: Text
+    met_by: Conditions
+    points: float = Field(default=1, gt=0)
+    critical: bool = False
+
+
+class Option(Part):
+    """An answer that a question offers."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,8}$")]
+    text: Text
+    correct: bool = False
+
+
+class Question(Part):
+    """A question with options or a free answer, about an image or a report."""
+
+    ask: Text
+    options: tuple[Option, ...] = ()
+    image: Slug | None = None
+    report: Text | None = None
+    kind: Literal["choice", "free", "report_check"] = "choice"
+    accept: Texts = ()
+    """right free answers"""
+
+
+class Imported(Part):
+    """Where an imported case came from, what had no place here, and what is known to be wrong with it."""
+
+    format: Text
+    file: Text
+    line: int = Field(ge=1)
+    unmapped: dict[str, Any] = Field(default_factory=dict)
+    flags: Texts = ()
+
+
+class Knowledge(Part):
+    """Which disease profiles a baseline doctor may use; empty: all."""
+
+    profile: str | None = None
+
+
+class Scenario(Part):
+    """A case file. `task` decides its ending, its lint rules and its primary mark."""
+
+    schema_version: Literal["1.0"]
+    id: Slug
+    task: Task = "diagnose"
+    twin_of: Slug | None = None
+    title: Text
+    meta: Meta
+    setting: Setting
+    patient: Patient
+    exam: Exam = Exam()
+    tests: tuple[Test, ...] = ()
+    unlisted_tests: Literal["normal", "unavailable", "model"] = "normal"
+    images: tuple[Image, ...] = ()
+    answer: Answer = Answer()
+    plan: ModelPlan = ModelPlan()
+    checklist: tuple[ChecklistItem, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    question: Question | None = None
+    logic: dict[str, Any] | None = None
+    knowledge: Knowledge = Knowledge()
+    imported: Imported | None = None
+
+    @model_validator(mode="after")
+    def _fits_task(self) -> "Scenario":
+        if self.task == "diagnose" and self.answer.diagnosis is None:
+            raise ValueError("task `diagnose` needs `answer.diagnosis`")
+        if self.task == "communicate" and not self.goals:
+            raise ValueError("task `communicate` needs `goals`")
+        if self.task == "question" and self.question is None:
+            raise ValueError("task `question` needs `question`")
+        return self
+
+    @cached_property
+    def facts(self) -> dict[str, Fact]:
+        """All facts by id, ideas, concerns, expectations and impact included."""
+        ice = self.patient.ice
+        extra = (f for f in (ice.ideas, ice.concerns, ice.expectations, ice.impact) if f)
+        return {f.id: f for f in (*self.patient.facts, *extra)}
+
+    @cached_property
+    def lineage(self) -> str:
+        """Twins share their draws: the id of the scenario that this one is a twin of, or its own."""
+        return self.twin_of or self.id
+
+    @cached_property
+    def canonical(self) -> str:
+        """The scenario as canonical JSON: what a run stores and what the hash is of."""
+        return json.dumps(
+            self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, ensure_ascii=False
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """16 hex digits that change whenever the content does."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:  # a full repr would print the answer into somebody's log
+        return f"Scenario({self.id!r}, hash={self.hash!r})"
+
+    __str__ = __repr__
+
+
+def load_file(path: Path) -> Scenario:
+    """The scenario in a file; FileFaults or InputError where it is none."""
+    return load_model(Scenario, path)[0]
+
+
+def find_files(folder: Path) -> list[Path]:
+    """The scenario files below a folder, in a fixed order."""
+    return sorted(p for p in folder.rglob("*.y*ml") if p.suffix in (".yaml", ".yml"))
+
+
+def load_scenario(name: str | Path) -> Scenario:
+    """A bundled scenario by its id, or a file by its path."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return load_file(path)
+    bundled = shipped.folder("scenarios")
+    if (bundled / f"{name}.yaml").is_file():
+        return load_file(bundled / f"{name}.yaml")
+    known = {p.stem for p in find_files(bundled)}
+    raise InputError(
+        f"no bundled scenario `{name}`{did_you_mean(str(name), known)};"
+        " `clinicenv scenarios list` shows them, or give a file's path"
+    )
+
+
+def select(selection: str) -> list[Scenario]:
+    """The scenarios of a selection, in order of id: ids, a file, a folder, `all`, `split:dev`,
+    `specialty:cardiology`, joined by commas."""
+    found: dict[str, Scenario] = {}
+    for part in filter(None, (p.strip() for p in selection.split(","))):
+        for scenario in _select_one(part):
+            known = found.setdefault(scenario.id, scenario)
+            if known.hash != scenario.hash:
+                raise InputError(f"two different scenarios have the id `{scenario.id}`; rename one")
+    if not found:
+        raise InputError(f"no scenario in `{selection}`; try `all`, an id, a file or a folder")
+    return [found[i] for i in sorted(found)]
+
+
+def _select_one(part: str) -> Iterator[Scenario]:
+    key, _, value = part.partition(":")
+    if part == "all" or key in ("split", "specialty", "tag", "task"):
+        for path in find_files(shipped.folder("scenarios")):
+            s = load_file(path)
+            has = {"split": (s.meta.split,), "specialty": (s.meta.specialty,), "tag": s.meta.tags, "task": (s.task,)}
+            if part == "all" or value in has[key]:
+                yield s
+    elif Path(part).is_dir():
+        files = find_files(Path(part))
+        if not files:
+            raise InputError("no scenario file (*.yaml) in this folder", file=part)
+        yield from map(load_file, files)
+    else:
+        yield load_scenario(part)

@@ -1,0 +1,218 @@
+"""What one role may know at this moment: separate frozen objects, the only thing an agent receives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from clinicenv.events import (
+    Diagnose,
+    DoorNote,
+    Event,
+    Examine,
+    Heard,
+    Leave,
+    Notice,
+    Order,
+    OrderTests,
+    Probe,
+    Rate,
+    Released,
+    Report,
+    RequestImage,
+    Result,
+    Role,
+    Say,
+    Unparsed,
+    without_aside,
+)
+from clinicenv.profile import BiasProfile
+from clinicenv.scenario import Exam, Fact, Identity, Image, Patient, Scenario, Test
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Common to all: `events` are those that the role took part in, stripped of what it may not see.
+
+    `turn` is the number of the doctor's act that is due or being answered, from 1.
+    """
+
+    role: Role
+    turn: int
+    max_turns: int
+    events: tuple[Event, ...]
+    profile: BiasProfile
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOption:
+    """An option of a question, without the mark that says which is right."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorView(View):
+    """The doctor's: where it is and what was said and shown. Event 0 is the door note."""
+
+    task: str
+    site: str
+    position: str
+    resources: tuple[str, ...]
+    question: str | None
+    options: tuple[AskedOption, ...]
+    age: float
+    sex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The patient's side of the case without its gated facts: fixed for a consultation."""
+
+    identity: Identity
+    informant: str
+    informant_name: str | None
+    appearance: str
+    facts: tuple[Fact, ...]
+    """`spontaneous`, `open`, `asked` and `probed` facts"""
+    questions: tuple[tuple[str, int, tuple[str, ...]], ...]
+    """(the question, from which turn on, the acts that settle it)"""
+    default: str
+    unknown_slot: str
+    absent: tuple[str, ...]
+    """concepts that are surely absent"""
+    challenge: tuple[str, ...]
+    defused_by: tuple[str, ...]
+    fact_order: tuple[str, ...]
+    """ids of `facts`, in the file's order"""
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A thing just asked about that must stay hidden: `how` is deny, evade or partial. No value."""
+
+    about: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientView(View):
+    """The patient's: no answer, plan, checklist, or test result that nobody told it."""
+
+    script: Script
+    trust: float
+    opened: tuple[Fact, ...]
+    """gated facts whose gate has opened, in order of opening"""
+    locked: tuple[Fact, ...]
+    """gated facts still shut; empty but for scripted patients and human actors"""
+    withheld: tuple[Withheld, ...]
+    """what the newest line asked for that stays hidden; for those without `locked`"""
+    due: tuple[Event, ...]
+    """the `Heard` events that the reply answers (for those without `locked`: no fact ids of shut facts)"""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementView(View):
+    """The measurement agent's: what examinations, tests and images show; no answer."""
+
+    exam: Exam
+    tests: tuple[Test, ...]
+    images: tuple[Image, ...]
+    unlisted: str
+    sex: str
+    age: float
+    orders: tuple[Order, ...]
+    """to be reported now, in order"""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeratorView(View):
+    """The moderator's: the ranked list and the answer, never the transcript."""
+
+    differential: tuple[str, ...]
+    answer: str
+    synonyms: tuple[str, ...]
+
+
+_SEEN_BY_DOCTOR = (DoorNote, Released, Report, Say, Leave)
+_SEEN_BY_PATIENT = (Say, Leave, Rate)
+
+
+def script_of(scenario: Scenario) -> Script:
+    """The ungated part of the patient's side."""
+    p: Patient = scenario.patient
+    facts = tuple(f for f in scenario.facts.values() if not f.gated)
+    return Script(
+        identity=p.identity,
+        informant=p.informant,
+        informant_name=p.informant_name,
+        appearance=p.appearance,
+        facts=facts,
+        questions=tuple((q.ask, q.when.after_turn, q.satisfied_by) for q in p.questions),
+        default=p.denials.default,
+        unknown_slot=p.denials.unknown_slot,
+        absent=p.denials.explicit,
+        challenge=p.challenge.script if p.challenge.type != "none" else (),
+        defused_by=p.challenge.defused_by,
+        fact_order=tuple(f.id for f in facts),
+    )
+
+
+def for_doctor(event: Event, n: int) -> Event | None:
+    """The event as the doctor sees it, numbered in its own view, or None."""
+    what = event.what
+    if event.role is Role.DOCTOR:
+        return replace(event, n=n)
+    if isinstance(what, Notice):
+        return replace(event, n=n) if what.to is Role.DOCTOR else None
+    if not isinstance(what, _SEEN_BY_DOCTOR):
+        return None
+    if isinstance(what, (Report, Released)):
+        what = replace(what, results=tuple(_plain(r) for r in what.results))
+    if isinstance(what, Say):
+        what = Say(what.text)
+    return replace(event, n=n, what=without_aside(what))
+
+
+def _plain(result: Result) -> Result:
+    """A result without what would tell a listed test from another."""
+    return replace(result, ids=(), source="scenario", route=())
+
+
+def for_patient(event: Event, n: int, shut: Sequence[str], sees_locked: bool) -> Event | None:
+    """The event as the patient sees it, or None. `shut` are the ids of facts still locked."""
+    what = event.what
+    if event.role is Role.PATIENT:
+        return replace(event, n=n)
+    if isinstance(what, Heard):
+        if not sees_locked:
+            probes = tuple(
+                replace(p, facts=tuple(i for i in p.facts if i not in shut)) for p in what.probes
+            )
+            what = replace(what, probes=probes)
+        return replace(event, n=n, what=what)
+    if isinstance(what, Notice):
+        return replace(event, n=n) if what.to is Role.PATIENT else None
+    if isinstance(what, Diagnose):  # the patient hears what it is told, not the ranked list
+        return None
+    if isinstance(what, (Examine, OrderTests, RequestImage)):
+        return replace(event, n=n, what=without_aside(what))
+    if not isinstance(what, _SEEN_BY_PATIENT):
+        return None
+    return replace(event, n=n, what=without_aside(what))
+
+
+__all__ = [
+    "AskedOption",
+    "DoctorView",
+    "MeasurementView",
+    "ModeratorView",
+    "PatientView",
+    "Probe",
+    "Script",
+    "Unparsed",
+    "View",
+    "Withheld",
+    "for_doctor",
+    "for_patient",
+    "script_of",
+]
