@@ -8,13 +8,18 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 CASE = 0
-"""The turn of draws that belong to the case itself (opening line, results, forgetting)."""
+"""The turn of draws that belong to the case itself."""
+
+OF_THE_CASE = frozenset({"opening", "result", "recall"})
+"""Mechanisms that are drawn once for a case, whenever they are asked for."""
 
 
 class Draw(Protocol):
     """An agent's only randomness: a number in [0, 1) for a mechanism and an item, at this turn."""
 
     def __call__(self, mechanism: str, item: str = "") -> float: ...
+
+    def integer(self, mechanism: str) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,23 @@ class Draws:
         )
         key = "\x1f".join((str(self.seed), repeat, self.lineage, role, mechanism, str(turn), item))
         return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDraw:
+    """The draws of one role at one turn; a `Draw`."""
+
+    draws: Draws
+    role: str
+    turn: int
+
+    def __call__(self, mechanism: str, item: str = "") -> float:
+        turn = CASE if mechanism in OF_THE_CASE else self.turn
+        return self.draws.number(self.role, mechanism, turn, item)
+
+    def integer(self, mechanism: str) -> int:
+        """A 31-bit integer: a language model's own seed."""
+        return self.draws.integer(self.role, mechanism, self.turn) >> 33
 
 
 def pick(options: Sequence[T], number: float) -> T:

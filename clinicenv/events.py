@@ -1,5 +1,6 @@
 """Actions that roles take, things that happen, and the trajectory that holds them all."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -276,6 +277,14 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A thing just asked about that stays hidden, in the doctor's words, and how. Never the value."""
+
+    about: str
+    how: Literal["deny", "evade", "partial"]
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What the router made of the doctor's `Say` in event `of`: the same for every kind of patient."""
 
@@ -285,6 +294,8 @@ class Heard:
     trust: float = 0.0
     opened: tuple[str, ...] = ()
     """gated facts that this line opened"""
+    withheld: tuple[Withheld, ...] = ()
+    """what it asked for that is still gated"""
     type: Literal["heard"] = "heard"
 
     @property
@@ -379,10 +390,20 @@ class Header:
     seed: int
     repeat: int
     limits: dict[str, float | None]
+    """the limits that hold: the run's, else the scenario's, else the default"""
     images: str
+    limits_set: tuple[str, ...] = ()
+    """which of them the run set"""
     forks: tuple[dict[str, Any], ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def key(self) -> str:
+        """The consultation's name in a run: a hash of all that decides it, versions apart."""
+        data = to_data(replace(self, versions={}))
+        text = json.dumps(data, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +438,11 @@ class Trajectory:
     @property
     def verdict(self) -> Verdict | None:
         return next((e.what for e in reversed(self.events) if isinstance(e.what, Verdict)), None)
+
+    def told(self) -> set[str]:
+        """The ids of the facts that the patient told."""
+        says = (e.what for e in self.events if e.role is Role.PATIENT)
+        return {i for say in says if isinstance(say, Say) for i in say.ids}
 
     def to_json(self) -> str:
         """One line, the same bytes for the same content."""

@@ -114,7 +114,7 @@ def parse_yaml(text: str, file: Path | str) -> Document:
                     raise InputError(
                         f"the alias *{event.anchor} is not supported; write the value out",
                         file=file,
-                        line=event.start_mark.line + 1,
+                        line=_line(event.start_mark),
                     )
         loader = yaml.CSafeLoader(text)
         try:
@@ -132,7 +132,7 @@ def parse_yaml(text: str, file: Path | str) -> Document:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as e:
-        line = (e.problem_mark or e.context_mark).line + 1 if e.problem_mark or e.context_mark else None
+        line = _line(e.problem_mark or e.context_mark)
         what = f"{e.context + ', ' if e.context else ''}{e.problem}"
         raise InputError(f"not valid YAML: {what}; check indentation and quotes", file=file, line=line) from e
     except yaml.YAMLError as e:
@@ -140,6 +140,10 @@ def parse_yaml(text: str, file: Path | str) -> Document:
     except (RecursionError, ValueError) as e:  # nested too deep; a number or a date that cannot be
         reason = "nested too deeply" if isinstance(e, RecursionError) else str(e)
         raise InputError(f"not valid YAML: {reason}", file=file) from e
+
+
+def _line(mark: Any) -> int | None:
+    return None if mark is None else int(mark.line) + 1
 
 
 def _repeated_keys(node: yaml.Node) -> Iterator[yaml.ScalarNode]:

@@ -229,7 +229,7 @@ class Exam(Part):
         if not isinstance(given, dict):
             return given
         return {
-            name: v if isinstance(v, dict) else {"value": v, "unit": UNITS.get(str(name), "")}
+            name: v if isinstance(v, (dict, Vital)) else {"value": v, "unit": UNITS.get(str(name), "")}
             for name, v in given.items()
         }
 

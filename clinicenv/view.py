@@ -13,7 +13,6 @@ from clinicenv.events import (
     Notice,
     Order,
     OrderTests,
-    Probe,
     Rate,
     Released,
     Report,
@@ -21,7 +20,6 @@ from clinicenv.events import (
     Result,
     Role,
     Say,
-    Unparsed,
     without_aside,
 )
 from clinicenv.profile import BiasProfile
@@ -87,14 +85,6 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """A thing just asked about that must stay hidden: `how` is deny, evade or partial. No value."""
-
-    about: str
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
 class PatientView(View):
     """The patient's: no answer, plan, checklist, or test result that nobody told it."""
 
@@ -104,8 +94,6 @@ class PatientView(View):
     """gated facts whose gate has opened, in order of opening"""
     locked: tuple[Fact, ...]
     """gated facts still shut; empty but for scripted patients and human actors"""
-    withheld: tuple[Withheld, ...]
-    """what the newest line asked for that stays hidden; for those without `locked`"""
     due: tuple[Event, ...]
     """the `Heard` events that the reply answers (for those without `locked`: no fact ids of shut facts)"""
 
@@ -200,19 +188,3 @@ def for_patient(event: Event, n: int, shut: Sequence[str], sees_locked: bool) ->
         return None
     return replace(event, n=n, what=without_aside(what))
 
-
-__all__ = [
-    "AskedOption",
-    "DoctorView",
-    "MeasurementView",
-    "ModeratorView",
-    "PatientView",
-    "Probe",
-    "Script",
-    "Unparsed",
-    "View",
-    "Withheld",
-    "for_doctor",
-    "for_patient",
-    "script_of",
-]

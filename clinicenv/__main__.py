@@ -1,0 +1,5 @@
+"""`python -m clinicenv`."""
+
+from clinicenv.cli.main import main
+
+main()

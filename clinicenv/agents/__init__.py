@@ -1,0 +1,1 @@
+"""Agents: scripted, model, human, replay; cards and casts."""

@@ -1,0 +1,238 @@
+"""What the scripted doctor says: one question for each finding, and the lines between the questions."""
+
+import re
+from functools import cache, lru_cache
+
+from clinicenv.clinic.differential import Management, diseases
+from clinicenv.clinic.lexicon import descendants, label, lexicon
+from clinicenv.draws import pick
+
+GREETINGS = (
+    "Hello, I am Dr Reed, one of the doctors here. What has brought you in today?",
+    "Good morning, my name is Dr Reed and I will be looking after you. What brings you in today?",
+    "Hello, nice to meet you. I am Dr Reed. How can I help today?",
+)
+MORE = (
+    "I am sorry to hear that. Please tell me more. Is there anything else?",
+    "I am sorry to hear that. Can you tell me more? Have you noticed anything else?",
+)
+ANYTHING_ELSE = (
+    "Is there anything else you would like to add?",
+    "Is there anything else that I should know?",
+)
+ANSWERS = (
+    "I can see why you ask. I think it is too early to be sure, and I will explain what I find as we go.",
+    "That is a good question. I will explain what I think it is, and we will get to the bottom of it.",
+)
+COMFORTS = (
+    "I am sorry to hear that, it must be hard. Thank you for telling me.",
+    "That sounds difficult. Thank you for telling me.",
+)
+CONFIDING = (
+    "What you tell me stays between us. I understand that this is personal, and I ask it of many people.",
+    "This is confidential and stays in this room. I understand that it may be hard to talk about.",
+)
+VIEWS = (
+    "Do you have any ideas about what it could be? What worries you most?"
+    " What were you hoping we could do today?",
+    "What do you think is causing it? Is anything worrying you in particular?"
+    " What were you hoping we could do today?",
+)
+EXAMINING = (
+    "Thank you. I would like to examine you now. Is that all right?",
+    "I would like to examine you and check your observations, if that is all right with you.",
+)
+CHILD_EXAMINING = "I would like to examine {him} now. Is that all right?"
+TESTING = (
+    "I would like to do some tests, because they will tell us more about the cause. Is that all right?",
+    "I would like to arrange some tests now. The reason is that they help to find the cause.",
+)
+FAREWELLS = ("Thank you for talking with me, and take care.", "Thank you for your time. Take care, goodbye.")
+
+EVASIVE = re.compile(r"rather not|to do with it|something else\?|don't want to|not talk about", re.IGNORECASE)
+"""How people decline to answer."""
+PUZZLED = re.compile(r"another way\?|(?:do|did) you mean\?|don't understand", re.IGNORECASE)
+"""How people say that they did not understand."""
+
+SENSITIVE = frozenset(
+    {"sexual_history", "sexual_partners", "genital_ulcer", "genital_discharge", "vaginal_discharge", "hiv"}
+    | {
+        "intercourse_pain",
+        "recreational_drugs",
+        "injecting",
+        "suicidal_thoughts",
+        "self_harm",
+        "domestic_abuse",
+    }
+    | {"erectile_problem", "pregnancy", "missed_period"}
+)
+UPSETTING = frozenset(
+    {
+        "low_mood",
+        "hopelessness",
+        "suicidal_thoughts",
+        "bereavement",
+        "guilt",
+        "panic",
+        "domestic_abuse",
+        "stress",
+    }
+)
+
+_QUESTIONS = {
+    "bereavement": "Have you had a bereavement?",
+    "cold_extremities": "Are your hands or feet cold?",
+    "cold_intolerance": "Do you feel the cold more than others?",
+    "family_sudden_death": "Has anyone in your family died suddenly?",
+    "heat_intolerance": "Do you feel the heat?",
+    "irritability_infant": "Have you been unsettled?",
+    "irritability": "Have you been irritable?",
+    "missed_doses": "Do you ever miss a dose?",
+    "nocturnal_breathlessness": "Do you wake up breathless?",
+    "nursery": "Do you go to nursery?",
+    "orthopnoea": "Do you get breathless when lying flat?",
+    "over_the_counter": "Do you take anything from the pharmacy?",
+    "pelvic_pain": "Have you had pelvic pain?",
+    "skin_lesion": "Have you noticed a skin lesion?",
+    "urinary_frequency": "Have you been passing urine more often?",
+    "work_exposure": "Have you been exposed to dust or chemicals?",
+    "smoking": "Do you smoke?",
+    "alcohol": "Do you drink alcohol?",
+    "recreational_drugs": "Do you use any recreational drugs?",
+    "occupation": "What do you do for work?",
+    "home_situation": "Who do you live with?",
+    "travel": "Have you travelled anywhere lately?",
+    "animals": "Do you have any pets?",
+    "medication": "Do you take any medicines?",
+    "allergy": "Do you have any allergies?",
+    "drug_allergy": "Do you have any drug allergies?",
+    "past_illness": "Do you have any medical conditions?",
+    "previous_episode": "Have you had this before?",
+    "surgery": "Have you had any operations?",
+    "family_history": "Are there any illnesses in your family?",
+    "contacts_ill": "Has anyone around you been ill?",
+    "sexual_partners": "Have you had any new sexual partners?",
+    "sexual_history": "Are you sexually active?",
+    "exercise": "Do you exercise?",
+    "diet": "What is your diet like?",
+    "immobility": "Have you had long periods without moving?",
+    "stress": "Have you been under stress?",
+    "daily_function": "How are you managing day to day?",
+    "pregnancy": "Could you be pregnant?",
+    "contraception": "Do you use contraception?",
+    "injecting": "Have you ever injected drugs?",
+    "hospital_admission": "Have you been in hospital before?",
+    "vaccination": "Are your vaccinations up to date?",
+    "caffeine": "Have you had coffee or tea?",
+}
+_PERSON = {"he": ("he", "his", "him"), "she": ("she", "her", "her"), "they": ("they", "their", "them")}
+_TURNED = re.compile(r"\b(Have|Do|Are|Could|have|do|are|could) you\b|\b(your|you|Your|You)\b")
+_SINGULAR = {"have": "has", "do": "does", "are": "is"}
+
+
+@lru_cache(maxsize=4096)
+def addressed(text: str, who: str) -> str:
+    """A question to the patient, put to a parent where `who` is `he`, `she` or `they`, not `you`."""
+    if who == "you":
+        return text
+    subject, owner, _ = _PERSON[who]
+
+    def turned(found: re.Match[str]) -> str:
+        verb, word = found.groups()
+        if word:
+            new = owner if word.lower() == "your" else subject
+            return new.capitalize() if word[0].isupper() else new
+        lower = verb.lower()
+        new = lower if who == "they" else _SINGULAR.get(lower, lower)
+        return f"{new.capitalize() if verb[0].isupper() else new} {subject}"
+
+    return _TURNED.sub(turned, text)
+
+
+def him(who: str) -> str:
+    """The object form: `her` for `she`."""
+    return _PERSON[who][2] if who in _PERSON else "you"
+
+
+@lru_cache(maxsize=1024)
+def _wordings(concept: str) -> tuple[str, ...]:
+    if concept in _QUESTIONS:
+        return (_QUESTIONS[concept],)
+    name, entry = label(concept), lexicon().concepts.get(concept)
+    parent = entry.parent if entry else None
+    if parent == "family_history":
+        return (f"Is there any {name}?", f"Do you know of any {name}?")
+    if name.split()[0] in ("feeling", "passing", "coughing", "leaking", "getting", "looking"):
+        return (f"Have you been {name}?",)
+    if parent == "past_illness":
+        return (f"Do you have {name}?", f"Have you had {name}?")
+    return (f"Have you had {name}?", f"Have you noticed {name}?", f"Do you have {name}?")
+
+
+def question(concept: str, who: str, number: float) -> str:
+    """A closed question about a finding or topic; `number` in [0, 1) picks the wording."""
+    return addressed(pick(_wordings(concept), number), who)
+
+
+@cache
+def topics() -> tuple[str, ...]:
+    """All findings of the disease profiles, and what every history asks for, in a fixed order."""
+    return tuple(sorted({c for d in diseases() for c in d.findings} | set(_QUESTIONS)))
+
+
+@cache
+def _meant() -> dict[str, str]:
+    return {
+        addressed(text, who): concept
+        for concept in topics()
+        for text in _wordings(concept)
+        for who in ("you", *_PERSON)
+    }
+
+
+_SENTENCE = re.compile(r"[^.?!]+\?")
+
+
+@lru_cache(maxsize=8192)
+def asked_in(text: str) -> tuple[str, ...]:
+    """The findings that a line of this doctor asks about."""
+    meant = _meant()
+    return tuple(meant[s] for q in _SENTENCE.findall(text) if (s := q.strip()) in meant)
+
+
+@lru_cache(maxsize=512)
+def on_the_problem(concept: str | None, who: str) -> dict[str, str]:
+    """The questions of SOCRATES on the main problem; `site` and `radiation` only of pain."""
+    name = re.sub(r"^(a|an|the) ", "", label(concept)) if concept else "problem"
+    lines = {
+        "onset": f"When did the {name} start?",
+        "character": f"What is the {name} like?",
+        "timing": "Is it there all the time, or does it come and go?",
+        "exacerbating": "Does anything make it worse?",
+        "relieving": "Does anything make it better?",
+        "severity": "How bad is it?",
+        "course": "Is it getting better or worse?",
+        "association": "Are there any other symptoms with it?",
+    }
+    if concept == "pain" or concept in _pains():
+        lines |= {"site": f"Where exactly is the {name}?", "radiation": "Does it spread anywhere?"}
+        lines["severity"] = "How bad is it on a scale of one to ten?"
+    return {slot: addressed(line, who) for slot, line in lines.items()}
+
+
+@cache
+def _pains() -> frozenset[str]:
+    return frozenset(descendants(lexicon(), "pain"))
+
+
+def summary(present: tuple[str, ...], ranked: list[str], plan: Management, who: str) -> str:
+    """The closing words: what was told, what it most likely is, what happens next, when to come back."""
+    told = [addressed(label(c), who) for c in present[:4]]
+    listed = ", ".join(told[:-1]) + " and " + told[-1] if len(told) > 1 else "".join(told)
+    heard = f"To summarise, you told me about {listed}. " if told else ""
+    other = f" It could also be {ranked[1]}." if len(ranked) > 1 else ""
+    return (
+        f"{heard}I think this is most likely {ranked[0]}.{other}"
+        f" The plan is this: {plan.treatment}. Next: {plan.disposition}."
+        f" Please look out for changes: {plan.safety_net}. Come back if it gets worse."
+    )

@@ -1,0 +1,296 @@
+"""From a view to chat messages: one fixed system message, then the history in order.
+
+Counters, notices and opened facts stand in the message of the turn that they belong to, so the messages of
+one call, with the reply to them, are an exact prefix of those of the role's next call.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from clinicenv import protocol
+from clinicenv.clinic.lexicon import label
+from clinicenv.events import (
+    Action,
+    DoorNote,
+    Event,
+    Examine,
+    Heard,
+    Notice,
+    OrderTests,
+    Released,
+    Report,
+    RequestImage,
+    Role,
+    Say,
+    Withheld,
+)
+from clinicenv.models.templates import render
+from clinicenv.profile import BiasProfile, Persona
+from clinicenv.scenario import Exam, Fact, Identity, Image, Measured, Test
+from clinicenv.view import DoctorView, MeasurementView, ModeratorView, PatientView, Script, View
+
+Message: TypeAlias = dict[str, Any]
+
+SITES = {
+    "ed": "an emergency department",
+    "clinic": "a clinic",
+    "ward": "a hospital ward",
+    "telehealth": "a video call",
+    "home": "the patient's home",
+}
+_BEGIN = "[The consultation begins.]"
+_SILENT = "[no words]"
+"""Some servers refuse a message without content."""
+_OPEN_THE_DOOR = "[You now feel able to tell, if asked: {}]"
+_WITHHOLD = {
+    "deny": "[If asked about {}: say no, and nothing more.]",
+    "evade": "[If asked about {}: evade; say neither yes nor no, and nothing more.]",
+    "partial": "[If asked about {}: hint that there is something, without any detail.]",
+}
+
+
+def messages(view: View, template: str, legal: Sequence[type] = ()) -> list[Message]:
+    """The chat messages for a role that is due.
+
+    Args:
+        view: what the role may know; nothing else gets into the messages.
+        template: of the system message, over the part of the view that stays the same.
+        legal: the actions that the role may take; a doctor's template gets their `usage`.
+    """
+    if isinstance(view, DoctorView):
+        return [_system(template, doctor_data(view, legal)), *_doctor_history(view)]
+    if isinstance(view, PatientView):
+        return [_system(template, patient_data(view)), *_patient_history(view)]
+    if isinstance(view, MeasurementView):
+        return [_system(template, measurement_data(view))]
+    if isinstance(view, ModeratorView):
+        return [_system(template, manner(view.profile)), _user(_to_judge(view))]
+    raise TypeError(f"no prompt for a {type(view).__name__}")
+
+
+def _system(template: str, data: dict[str, Any]) -> Message:
+    return {"role": "system", "content": render(template, **data)}
+
+
+def _user(text: str) -> Message:
+    return {"role": "user", "content": text}
+
+
+# What the templates get
+
+
+def doctor_data(view: DoctorView, legal: Sequence[type]) -> dict[str, Any]:
+    """What a doctor's template knows: where it is, what it may do, what is asked. Never the door note."""
+    return {
+        "task": view.task,
+        "site": SITES[view.site],
+        "position": view.position,
+        "resources": list(view.resources),
+        "question": view.question or "",
+        "options": [{"id": o.id, "text": o.text} for o in view.options],
+        "usage": protocol.usage(tuple(legal)),
+        "max_turns": view.max_turns,
+        **manner(view.profile),
+    }
+
+
+def patient_data(view: PatientView) -> dict[str, Any]:
+    """What a patient's template knows: itself, and its facts without the gated ones."""
+    script = view.script
+    return {
+        **_who(script),
+        "appearance": script.appearance,
+        "facts": [_fact(f) for f in script.facts],
+        "absent": [label(c) for c in script.absent],
+        "questions": [{"ask": ask, "after_turn": after} for ask, after, _ in script.questions],
+        "challenge": list(script.challenge),
+        "defused_by": [act.replace("_", " ") for act in script.defused_by],
+        "default": script.default,
+        "unknown_slot": script.unknown_slot,
+        **manner(view.profile),
+    }
+
+
+def measurement_data(view: MeasurementView) -> dict[str, Any]:
+    """What a measurement template knows: the case's results as JSON, but for those that name the answer."""
+    table = {
+        "vitals": {name: f"{v.value} {v.unit}".strip() for name, v in view.exam.vitals.items()},
+        "examination": list(_examination(view.exam)),
+        "tests": [_test(t) for t in view.tests if not t.report_reveals],
+        "images": [_image(i) for i in view.images if not i.report_reveals],
+    }
+    return {
+        "sex": view.sex,
+        "age": _age(view.age),
+        "table": json.dumps(table, ensure_ascii=False, sort_keys=True),
+        **manner(view.profile),
+    }
+
+
+def _who(script: Script) -> dict[str, Any]:
+    who: Identity = script.identity
+    rest = ("sex", "gender", "pronouns", "ethnicity", "occupation", "education", "insurance")
+    return {
+        "name": who.name,
+        "age": _age(who.age),
+        "about": {field: value for field in rest if (value := getattr(who, field))},
+        "informant": script.informant,
+        "informant_name": script.informant_name or "",
+    }
+
+
+def _age(years: float) -> str:
+    return f"{years:g} years" if years >= 2 else f"{round(years * 12)} months"
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    return {
+        "about": label(fact.concept),
+        "slot": "" if fact.slot == "present" else fact.slot,
+        "say": fact.say[0],
+        "value": fact.value or "",
+        "disclosure": fact.disclosure,
+    }
+
+
+def _examination(exam: Exam) -> Iterator[dict[str, str]]:
+    for f in exam.findings:
+        yield {"system": f.system, "manoeuvre": f.manoeuvre, "site": f.site or "", "shows": f.text}
+    for system, text in exam.normal_text.items():
+        yield {"system": system, "otherwise": text}
+
+
+def _test(test: Test) -> dict[str, Any]:
+    lines = [f"{c.name}: {_measured(c)}" for c in test.components]
+    if test.result:
+        lines.insert(0, _measured(test.result))
+    return {"name": test.name, "aliases": list(test.aliases), "result": lines}
+
+
+def _measured(m: Measured) -> str:
+    value = "" if m.value is None else f"{m.value} {m.unit}".strip()
+    return "; ".join(part for part in (value, m.text or "") if part)
+
+
+def _image(image: Image) -> dict[str, Any]:
+    return {"name": image.name, "aliases": list(image.aliases), "report": image.report}
+
+
+# Manner: a profile in words
+
+_LEVELS = {
+    "A": "You speak the doctor's language poorly: short, simple sentences, and you ask when a word is hard.",
+    "B": "You speak in simple everyday sentences.",
+    "C": "",
+}
+
+
+def manner(profile: BiasProfile) -> dict[str, Any]:
+    """`style`, a paragraph, and `rules`, a list: the profile's own words, or else its numbers in words."""
+    own = profile.prompt
+    if own.style or own.rules:
+        return {"style": own.style, "rules": list(own.rules)}
+    words = [*_persona(profile.persona)] if profile.target == "patient" else []
+    words += [_bias(b.kind, b.strength, b.toward, b.about) for b in profile.biases if b.strength > 0]
+    return {"style": " ".join(words), "rules": []}
+
+
+def _persona(p: Persona) -> Iterator[str]:
+    if p.personality != "plain":
+        yield f"Your manner is {p.personality.replace('_', ' ')}."
+    if _LEVELS[p.language_level]:
+        yield _LEVELS[p.language_level]
+    if p.recall < 0.7:
+        yield "You often cannot remember dates and details, and then you say so."
+    if p.confusion > 0.3:
+        yield "You are confused: you lose the thread and mix up the order of things."
+    if p.literacy < 0.5:
+        yield "Medical words mean nothing to you; you ask what they mean."
+    if p.verbosity > 0.5:
+        yield "You talk a lot and wander off the point."
+    if p.politeness < 0.4:
+        yield "You are blunt, even rude."
+
+
+def _bias(kind: str, strength: float, toward: str | None, about: str | None) -> str:
+    how = "slightly" if strength <= 0.34 else "clearly" if strength <= 0.67 else "strongly"
+    where = (f", toward {toward}" if toward else "") + (f", about {about}" if about else "")
+    name = kind.replace("_", " ").replace("-", " ")
+    return f"Your thinking is {how} coloured by a bias, and you do not notice it: {name}{where}."
+
+
+# The doctor's history
+
+
+def _doctor_history(view: DoctorView) -> Iterator[Message]:
+    """Per turn what had happened before it, closed by the turn's number, and then the doctor's own act."""
+    for turn in range(1, view.turn + 1):
+        before = [e for e in view.events if e.turn == turn - 1 and e.role is not Role.DOCTOR]
+        parts = [_for_doctor(e) for e in before]
+        yield _user("\n\n".join([*parts, f"[turn {turn} of {view.max_turns}]"]))
+        acts = [e.what for e in view.events if e.turn == turn and e.role is Role.DOCTOR]
+        if acts:
+            yield {"role": "assistant", "content": _own_words(acts)}
+
+
+def _for_doctor(event: Event) -> str:
+    what = event.what
+    if isinstance(what, DoorNote):
+        return what.text
+    if isinstance(what, Report):
+        return protocol.render_results(what)
+    if isinstance(what, Released):
+        return protocol.render_results(Report(what.results))
+    if isinstance(what, Notice):
+        return f"[{what.text}]"
+    return f"Patient: {what.text}" if isinstance(what, Say) else f"[The {event.role} leaves.]"
+
+
+def _own_words(acts: Sequence[Any]) -> str:
+    """The text that a model gave for this act, or what would be read as the same act."""
+    raw = (acts[0].aside or {}).get("raw")
+    text = raw if isinstance(raw, str) else protocol.render(acts)
+    return text.strip() or _SILENT
+
+
+# The patient's history
+
+
+def _patient_history(view: PatientView) -> Iterator[Message]:
+    facts = {f.id: f for f in view.opened}
+    waiting: list[str] = [_BEGIN]
+    for event in view.events:
+        if event.role is Role.PATIENT and isinstance(event.what, Say):
+            yield _user("\n".join(waiting) or _BEGIN)
+            yield {"role": "assistant", "content": event.what.text}
+            waiting = []
+        else:
+            waiting += _for_patient(event.what, facts)
+    if waiting:
+        yield _user("\n".join(waiting))
+
+
+def _for_patient(what: Action | Any, facts: dict[str, Fact]) -> Iterator[str]:
+    if isinstance(what, Say):
+        yield what.text
+    elif isinstance(what, Heard):
+        for fact in (facts[i] for i in what.opened):
+            yield _OPEN_THE_DOOR.format(f"{label(fact.concept)}: {fact.say[0]}")
+        yield from _withheld(what.withheld)
+    elif isinstance(what, (Examine, OrderTests, RequestImage)):
+        verb = "examines" if isinstance(what, Examine) else "orders"
+        yield f"[The doctor {verb}: {'; '.join(what.items)}]"
+    elif isinstance(what, Notice):
+        yield f"[{what.text}]"
+
+
+def _withheld(given: Iterable[Withheld]) -> Iterator[str]:
+    for about, how in dict.fromkeys((" ".join(w.about.split()), w.how) for w in given):
+        yield _WITHHOLD[how].format(f"'{about}'")
+
+
+def _to_judge(view: ModeratorView) -> str:
+    others = f" (also called: {'; '.join(view.synonyms)})" if view.synonyms else ""
+    listed = "\n".join(f"{n}. {d}" for n, d in enumerate(view.differential, 1))
+    return f"Reference diagnosis: {view.answer}{others}\n\nListed diagnoses:\n{listed}"

@@ -1,0 +1,70 @@
+"""`clinicenv play`: a person as the doctor, line by line."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from clinicenv import __version__
+from clinicenv.agents.cast import Cast
+from clinicenv.agents.human import LineDoctor
+from clinicenv.consultation import AgentError, Consultation, drive
+from clinicenv.events import Role
+from clinicenv.files import InputError
+from clinicenv.runs.store import Store
+from clinicenv.scenario import load_scenario, select
+
+
+@click.command()
+@click.argument("scenario", required=False)
+@click.option("--plain", is_flag=True, help="Line by line (the only way as yet).")
+@click.option("--patient", default="scripted", show_default=True, metavar="A", help="Who plays the patient.")
+@click.option("--patient-profile", default="default", show_default=True, metavar="P", help="A bias profile.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
+@click.option("--max-turns", type=click.IntRange(1, 500), help="Your turns.  [the scenario's, or 20]")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [runs/DATE-N]")
+def play(
+    scenario: str | None, plain: bool, patient: str, patient_profile: str, seed: int, max_turns: int | None, out: Path | None
+) -> int:
+    """Be the doctor in SCENARIO (an id or a file).
+
+    Type questions as you would say them. EXAMINE:, ORDER:, IMAGE: and DIAGNOSE: do the rest; `?` helps.
+    """
+    from clinicenv.cli.run import next_folder
+    from clinicenv.models.loop import run as on_loop
+    from clinicenv.report.terminal import transcript
+
+    if scenario is None:
+        known = ", ".join(s.id for s in select("all"))
+        raise InputError(f"which scenario? There are: {known}")
+    case = load_scenario(scenario)
+    doctor = LineDoctor()
+    cast = Cast(doctor, patient, profiles={"patient": patient_profile})
+    for model in cast.models:
+        on_loop(model.preflight())
+    consultation = Consultation(case, cast, seed=seed, max_turns=max_turns)
+    folder = out or next_folder()
+    spec = {"scenarios": case.id, "cast": {"doctor": "human", "patient": patient}, "seed": seed}
+    with Store.create(folder, spec, {"clinicenv": __version__}, resume=False, force=False) as store:
+        store.put_scenario(case)
+        try:
+            while turn := consultation.pending:
+                if turn.role is Role.DOCTOR:  # typed in this thread, where Ctrl-C arrives
+                    consultation.submit(doctor.act(turn))
+                else:
+                    on_loop(drive(consultation, cast, until=Role.DOCTOR))
+        except AgentError as e:
+            consultation.fail(Role.DOCTOR, str(e))
+        except KeyboardInterrupt:
+            consultation.fail(Role.DOCTOR, "interrupted by the player")
+            raise
+        finally:
+            store.append(consultation.trajectory)
+    trajectory = consultation.trajectory
+    lines = list(transcript(trajectory))
+    start = next((n for n, line in enumerate(lines) if "verdict" in line or "FAILED" in line), len(lines))
+    click.echo("\n" + "\n".join(lines[start:]).strip())
+    if case.answer.diagnosis:
+        click.echo(f"The answer: {case.answer.diagnosis.name}")
+    click.echo(f"To read it again: clinicenv show {folder} {trajectory.key}", file=sys.stderr)
+    return 1 if trajectory.outcome and trajectory.outcome.status == "error" else 0

@@ -1,0 +1,150 @@
+"""`clinicenv run`: many consultations, kept in a folder."""
+
+import datetime
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from clinicenv import __version__
+from clinicenv.files import InputError
+from clinicenv.runs import batch
+from clinicenv.runs.spec import Specification, arms, jobs, load_specification
+from clinicenv.runs.store import Store
+
+
+def parse_arguments(given: tuple[str, ...]) -> dict[str, Any]:
+    """`temperature=0` as `{"temperature": 0}`; values are read as YAML."""
+    parsed = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"`{pair}` should be NAME=VALUE, e.g. temperature=0")
+        try:
+            parsed[name] = yaml.safe_load(value)
+        except yaml.YAMLError as e:
+            raise InputError(f"the value in `{pair}` cannot be read; put it in quotes") from e
+    return parsed
+
+
+def next_folder(base: Path = Path("runs")) -> Path:
+    """`runs/<date>-<n>`, the first that is free."""
+    today = datetime.date.today().isoformat()
+    n = 1
+    while (base / f"{today}-{n}").exists():
+        n += 1
+    return base / f"{today}-{n}"
+
+
+@click.command()
+@click.argument("spec", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--scenarios", multiple=True, metavar="SEL", help="Ids, a file, a folder, all, split:dev, specialty:NAME.")
+@click.option("--doctor", multiple=True, metavar="A", help="A card, a model string or a card's path; may be repeated.")
+@click.option("--patient", multiple=True, metavar="A", help="Who plays the patient.  [scripted]")
+@click.option("--measurement", multiple=True, metavar="A", help="Who gives results.  [scripted]")
+@click.option("--moderator", multiple=True, metavar="A", help="A model that judges beside the rule.  [none]")
+@click.option("--doctor-profile", multiple=True, metavar="P", help="A bias profile.  [default]")
+@click.option("--patient-profile", multiple=True, metavar="P", help="A bias profile.  [default]")
+@click.option("--doctor-arg", multiple=True, metavar="K=V", help="A parameter of the doctor's model call.")
+@click.option("--seed", type=int, help="Decides every draw.  [0]")
+@click.option("--repeats", type=click.IntRange(1), help="How often each scenario is played.  [1]")
+@click.option("--max-turns", type=click.IntRange(1, 500), help="The doctor's turns.  [the scenario's, or 20]")
+@click.option("--images", type=click.Choice(["request", "start", "none"]), help="When images are shown.  [request]")
+@click.option("--concurrency", type=click.IntRange(1, 4096), default=64, show_default=True, help="Consultations at once.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [runs/DATE-N]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out; nothing finished is done twice.")
+@click.option("--force", is_flag=True, help="Resume although the specification or versions changed.")
+@click.option("--dry-run", is_flag=True, help="Say what would be played, and play nothing.")
+@click.option("--print-spec", is_flag=True, help="Print the specification that would run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def run(ctx: click.Context, /, **given: Any) -> int:
+    """Play consultations: every scenario with every cast, many at once.
+
+    SPEC is a YAML file; flags go before it.
+    """
+    spec = _specification(given)
+    if given["print_spec"]:
+        click.echo(_as_json(spec.plain()) if given["as_json"] else yaml.safe_dump(spec.plain(), sort_keys=False), nl=False)
+        return 0
+    all_arms = arms(spec)
+    todo = list(jobs(spec, all_arms))
+    if given["dry_run"]:
+        return _dry_run(spec, todo, len(all_arms), given)
+    folder = given["out"] or next_folder()
+    return _play(spec, all_arms, todo, folder, given)
+
+
+def _specification(given: dict[str, Any]) -> Specification:
+    flags = {
+        "scenarios": given["scenarios"],
+        "cast.doctor": given["doctor"],
+        "cast.patient": given["patient"],
+        "cast.measurement": given["measurement"],
+        "cast.moderator": given["moderator"],
+        "profiles.doctor": given["doctor_profile"],
+        "profiles.patient": given["patient_profile"],
+        "models.doctor": parse_arguments(given["doctor_arg"]) or None,
+        "seed": given["seed"],
+        "repeats": given["repeats"],
+        "limits.max_turns": given["max_turns"],
+        "images": given["images"],
+    }
+    return load_specification(given["spec"], flags)
+
+
+def _dry_run(spec: Specification, todo: list[Any], n_arms: int, given: dict[str, Any]) -> int:
+    finished: set[str] = set()
+    if given["resume"] and given["out"] and (given["out"] / "run.json").exists():
+        finished = Store.open(given["out"]).finished()
+    left = sum(job.key not in finished for job in todo)
+    turns = sum(int(job.header.limits["max_turns"] or 0) for job in todo if job.key not in finished)
+    plan = {"consultations": len(todo), "left": left, "arms": n_arms, "most_doctor_turns": turns}
+    if given["as_json"]:
+        click.echo(_as_json(plan), nl=False)
+    else:
+        click.echo(
+            f"{len(todo)} consultations ({n_arms} casts), {left} left to play,"
+            f" at most {turns:,} doctor turns; nothing was played"
+        )
+    return 0
+
+
+def _play(spec: Specification, all_arms: list[Any], todo: list[Any], folder: Path, given: dict[str, Any]) -> int:
+    from clinicenv.models.loop import run as on_loop
+    from clinicenv.report.progress import progress_of
+    from clinicenv.report.terminal import print_summary
+    from clinicenv.score.summary import summarise
+
+    if not given["resume"] and folder.exists() and any(folder.iterdir()):
+        raise InputError("is not empty; use --resume to go on with that run, or another --out", file=folder)
+    on_loop(batch.preflight(all_arms))
+    versions = {"clinicenv": __version__}
+    with Store.create(folder, spec.plain(), versions, resume=given["resume"], force=given["force"]) as store:
+        finished = store.finished()
+        left = sum(job.key not in finished for job in todo)
+        with progress_of(left, sys.stderr) as progress:
+            on_loop(batch.run(todo, store, concurrency=given["concurrency"], progress=progress))
+        keys = {job.key for job in todo}
+        results = [r for r in store.results().values() if r.key in keys]
+    rows = summarise(results)
+    if given["as_json"]:
+        click.echo(_as_json({"run": str(folder), "arms": [_row(r) for r in rows]}), nl=False)
+    else:
+        print_summary(rows, sys.stdout)
+        example = min(results, key=lambda r: (r.status == "error", r.scenario, r.key))
+        click.echo(f"\nThe run is in {folder}. To read one consultation:\n  clinicenv show {folder} {example.key}")
+    return 1 if any(r.errors for r in rows) else 0
+
+
+def _row(row: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(row)
+
+
+def _as_json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"

@@ -1,0 +1,174 @@
+"""`clinicenv scenarios`: list, show, check and start case files."""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from clinicenv import shipped
+from clinicenv.files import InputError, did_you_mean, printable, write_text
+from clinicenv.scenario import Scenario, Task, find_files, load_scenario, select
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TEMPLATE = Path(__file__).with_name("template.yaml")
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+_PLAIN_WIDTH = 160
+"""Columns where the output is no terminal."""
+
+
+@click.group("scenarios")
+def scenarios() -> None:
+    """Look at case files, check them and start new ones."""
+
+
+@scenarios.command("list")
+@click.argument("selection", default="all")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list.")
+def list_(selection: str, as_json: bool) -> None:
+    """List the scenarios of SELECTION: ids, a file, a folder, all, split:dev, specialty:cardiology, ..."""
+    columns = ("id", "specialty", "task", "split", "difficulty", "facts", "tests", "title")
+    rows = [dict(zip(columns, _row(s), strict=True)) for s in select(selection)]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    elif sys.stdout.isatty():
+        _print(_table(columns, [list(row.values()) for row in rows]))
+    else:
+        for row in [columns, *(row.values() for row in rows)]:
+            click.echo("\t".join(printable(str(cell)) for cell in row))
+
+
+def _row(s: Scenario) -> tuple[str | int, ...]:
+    tests = len(s.tests) + len(s.images)
+    return (s.id, s.meta.specialty, s.task, s.meta.split, s.meta.difficulty, len(s.facts), tests, s.title)
+
+
+@scenarios.command()
+@click.argument("id")
+@click.option("--answer", is_flag=True, help="Also the answer key: diagnosis, plan, checklist, all results.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def show(id: str, answer: bool, as_json: bool) -> None:
+    """Show the scenario ID (or a file): door note, patient, facts, examination, tests.
+
+    What names the answer is left out, unless --answer asks for it.
+    """
+    from clinicenv.cli.showing import as_data, parts
+
+    s = load_scenario(id)
+    if as_json:
+        click.echo(json.dumps(as_data(s, answer), ensure_ascii=False, indent=2))
+        return
+    for part in parts(s, answer):
+        if isinstance(part, str):
+            click.echo(printable(part))
+        else:
+            _print(_table(*part))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> "Table":
+    """Cells are plain text: no markup of a case file is obeyed."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
+    return table
+
+
+def _print(table: "Table") -> None:
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
+    console.print(table)
+
+
+@scenarios.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: findings, errors, warnings.")
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.pass_context
+def lint(context: click.Context, paths: tuple[str, ...], as_json: bool, strict: bool) -> None:
+    """Check files, folders or bundled scenarios.
+
+    Prints one finding a line, as FILE:LINE: LEVEL: FIELD: WHAT. Exit codes: 0 no error, 1 errors (with
+    --strict: or warnings), 2 a path that cannot be read.
+    """
+    from clinicenv.clinic.lint import lint_file
+
+    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
+    found = [finding for file in files for finding in lint_file(file)]
+    errors = sum(f.level == "error" for f in found)
+    warnings = len(found) - errors
+    if as_json:
+        listed = [
+            {name: getattr(f, name) for name in ("file", "line", "field", "level", "what")} for f in found
+        ]
+        data = {"files": len(files), "errors": errors, "warnings": warnings, "findings": listed}
+        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+    else:
+        for finding in found:
+            click.echo(printable(str(finding)))
+        click.echo(f"{len(files)} files: {errors} errors, {warnings} warnings", err=True)
+    context.exit(1 if errors or (strict and warnings) else 0)
+
+
+def _files(path: str) -> list[Path]:
+    """The files that a path, a folder or a bundled id stands for; InputError where one cannot be read."""
+    if Path(path).is_dir():
+        files = find_files(Path(path))
+        if not files:
+            raise InputError("no scenario file (*.yaml) in this folder", file=path)
+    elif Path(path).suffix in (".yaml", ".yml") or Path(path).is_file():
+        files = [Path(path)]
+    else:
+        bundled = {p.stem: p for p in find_files(shipped.folder("scenarios"))}
+        if path not in bundled:
+            near = did_you_mean(path, set(bundled))
+            raise InputError(f"no file, folder or bundled scenario `{path}`{near}; correct the path")
+        files = [bundled[path]]
+    for file in files:
+        try:
+            file.open("rb").close()
+        except OSError as e:
+            raise InputError(f"cannot be read: {e.strerror}", file=file) from e
+    return files
+
+
+@scenarios.command()
+@click.argument("id")
+@click.option(
+    "--out", "folder", type=click.Path(path_type=Path, file_okay=False), default=".", show_default=True
+)
+@click.option("--task", type=click.Choice(get_args(Task)), default="diagnose", show_default=True)
+def new(id: str, folder: Path, task: str) -> None:
+    """Start a scenario: write a small commented case to FOLDER/ID.yaml, never over a file that is there."""
+    if not _ID.fullmatch(id):
+        raise InputError(
+            f"`{id}` cannot be an id; use small letters, digits, - and _, e.g. `breathless-traveller-01`"
+        )
+    file = folder / f"{id}.yaml"
+    if file.exists() or file.is_symlink():
+        raise InputError("is already there; choose another id or folder", file=file)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(file, template(id, task))
+    except OSError as e:
+        raise InputError(f"cannot be written: {e.strerror}", file=file) from e
+    click.echo(
+        f"{printable(str(file))} written; change it, then: clinicenv scenarios lint {printable(str(file))}"
+    )
+
+
+def template(id: str, task: str) -> str:
+    """The commented case as a scenario of this id and task; parts for other tasks are left out."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    common, *parts = re.split(r"^#==(\w+)==\n", text, flags=re.MULTILINE)
+    own = dict(zip(parts[::2], parts[1::2], strict=True)).get(task, "")
+    return (common + own).replace("==ID==", id).replace("==TASK==", task)

@@ -1,0 +1,440 @@
+"""The scripted patient: one reply to all that the doctor's act said, and the ratings at the end.
+
+Each probe is answered from the facts that it asks for, as far as their disclosure lets them out; where
+nothing is recorded the scenario's policy decides. All words come from the facts or from the lines below.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from clinicenv.clinic.lexicon import label, lexicon
+from clinicenv.draws import Draw, pick
+from clinicenv.events import Event, Heard, Leave, Probe, Rate, Role, Say
+from clinicenv.scenario import Fact
+from clinicenv.view import PatientView, Script
+
+MOST_FACTS = 4
+"""Facts that one reply tells at most."""
+
+OPEN_INTENTS = frozenset({"opening", "tell_me_more", "anything_else"})
+"""Intents of questions that leave it to the patient what to tell."""
+
+Question = tuple[str, int, tuple[str, ...]]
+"""What the patient asks, from which turn on, and the acts that settle it."""
+
+_REPHRASE = "I'm sorry, I don't understand. Can you ask that another way?"
+_STILL_LOST = "I don't know."
+_UNSURE = "I'm not sure."
+_NOTHING_TO_SAY = "I don't know what to say about that."
+_NOTHING_IN_MIND = "Nothing that comes to mind."
+_YOU_ARE_THE_DOCTOR = "You're the doctor, I hoped you could tell me."
+_AGREES = "Yes, that's fine."
+_WALKS_OUT = "I've had enough of these questions. I'm leaving."
+_EVASIVE = (
+    "I'd rather not go into that.",
+    "I don't see what that has to do with it.",
+    "Can we talk about something else?",
+)
+_NO_MORE = {
+    "opening": "I think I've told you all there is.",
+    "tell_me_more": "I think I've told you all there is.",
+    "anything_else": "No, I think that's everything.",
+}
+_BY_ACT = {
+    "hostile": "There's no need to talk to me like that.",
+    "consent": _AGREES,
+    "request_exam": "All right, go ahead.",
+    "order_test": "All right.",
+    "confidentiality": "Thank you, that's good to know.",
+    "ask_private": "All right.",
+    "close": "Thank you, doctor. Goodbye.",
+    "diagnose": "I see. Thank you for telling me.",
+    "plan": "All right, I understand.",
+    "safety_net": "All right, I'll do that.",
+    "explain": "I see.",
+    "summarise": "Yes, that's right.",
+    "empathise": "Thank you.",
+    "validate": "Thank you.",
+    "reassure": "Thank you, that helps.",
+    "greet": "Hello, doctor.",
+}
+"""What is said to an act that asks nothing; the first act of this list that was heard counts."""
+
+_DENIALS = {
+    "smoking": "{do} smoke",
+    "alcohol": "{do} drink alcohol",
+    "recreational_drugs": "{do} use any drugs",
+    "injecting": "{have} injected anything",
+    "medication": "{do} take any medicines",
+    "pregnancy": "{am} pregnant",
+    "travel": "{have} been travelling",
+    "immobility": "{have} been sitting or lying still for long",
+    "contacts_ill": "nobody around {me} has been ill",
+    "animals": "{do} have any pets",
+    "living_alone": "{do} live alone",
+    "previous_episode": "{have} had this before",
+    "surgery": "{have} had any operations",
+}
+_SOCIAL_DENIABLE = frozenset(
+    {"stress", "bereavement", "work_exposure", "caffeine", "domestic_abuse", "carers", *_DENIALS}
+)
+_NOT_YES_OR_NO = frozenset({"social", "personal_details", "perspective", "adherence", "child_trouble"})
+"""Groups whose members are asked for in words, so that "no" is no answer, but for those above."""
+_CHILD_DENIABLE = frozenset({"child_trouble", "irritability_infant", "crying", "rash_nappy", "poor_feeding"})
+_DOING = frozenset(
+    {"feeling", "looking", "passing", "getting", "leaking", "waking", "harming", "seeing", "coughing"}
+    | {"vomiting", "wheezing", "drooling", "fainting", "sweating", "snoring", "itching", "crying"}
+)
+"""What is not had but done."""
+
+
+class _Person(NamedTuple):
+    """Who speaks of whom: the patient of itself, or a parent or carer of the patient."""
+
+    have: str
+    do: str
+    am: str
+    my: str
+    me: str
+
+
+_SELF = _Person("I haven't", "I don't", "I'm not", "my", "me")
+_HE = _Person("he hasn't", "he doesn't", "he's not", "his", "him")
+_SHE = _Person("she hasn't", "she doesn't", "she's not", "her", "her")
+_THEY = _Person("they haven't", "they don't", "they're not", "their", "them")
+
+
+def reply(view: PatientView, draw: Draw) -> Say | Leave:
+    """The patient's one reply to the `Heard` events of `view.due`.
+
+    `Say.ids` are the facts that it tells, in the order told, vague ones included; what is said of a shut fact
+    counts as not told. `Leave` where more questions were wasted than the persona bears.
+    """
+    past = _past(view)
+    if past.wasted > view.profile.persona.patience:
+        return Leave(_WALKS_OUT)
+    heard = [e.what for e in view.due if isinstance(e.what, Heard)]
+    probes = [p for h in heard for p in h.probes]
+    acts = {a for h in heard for a in h.acts}
+    answer = _Answer(view, draw, past, _needed(view, probes))
+    for probe in probes:
+        answer.to(probe)
+    if not probes and "ask_open" in acts:
+        answer.volunteer("tell_me_more")
+    answer.deny()
+    parts = [*_first(view, past, acts, bool(probes)), *answer.parts]
+    if not answer.parts:
+        parts.append(next((line for act, line in _BY_ACT.items() if act in acts), "Okay."))
+    parts += _question(view, past)
+    return Say(_joined(parts), tuple(answer.ids), "agent")
+
+
+@dataclass(slots=True)
+class _Past:
+    """What went before, as far as a reply depends on it."""
+
+    told: set[str] = field(default_factory=set)
+    asked: set[tuple[str, str | None, str | None]] = field(default_factory=set)
+    concepts: set[str | None] = field(default_factory=set)
+    acts: set[str] = field(default_factory=set)
+    """due ones included"""
+    said: list[str] = field(default_factory=list)
+    wasted: int = 0
+    """questions that were asked before or not understood, due ones included"""
+    lost: bool = False
+    """whether the line before was not understood"""
+    greeted: bool = False
+
+
+def _past(view: PatientView) -> _Past:
+    past = _Past()
+    due = {e.what.of for e in view.due if isinstance(e.what, Heard)}
+    for event in view.events:
+        what = event.what
+        if isinstance(what, Heard):
+            if what.of not in due:
+                _hear(past, what)
+                past.concepts.update([p.concept for p in what.probes])
+                past.lost = any(p.intent == "unknown" for p in what.probes)
+                past.greeted = past.greeted or "greet" in what.acts
+        elif isinstance(what, Say) and event.role is Role.PATIENT:
+            past.told.update(what.ids)
+            past.said.append(what.text)
+    for event in view.due:
+        if isinstance(event.what, Heard):
+            _hear(past, event.what)
+    return past
+
+
+def _hear(past: _Past, heard: Heard) -> None:
+    past.acts.update(heard.acts)
+    for probe in heard.probes:
+        key = (probe.intent, probe.concept, probe.slot)
+        specific = (probe.concept or probe.slot) and probe.intent not in OPEN_INTENTS
+        if probe.intent == "unknown" or (specific and key in past.asked):
+            past.wasted += 1
+        past.asked.add(key)
+
+
+def _needed(view: PatientView, probes: Iterable[Probe]) -> dict[str, Fact]:
+    ids = {i for p in probes for i in p.facts}
+    if not ids:
+        return {}
+    return {f.id: f for facts in (view.script.facts, view.opened, view.locked) for f in facts if f.id in ids}
+
+
+class _Answer:
+    """The answers to probes, one after the other."""
+
+    __slots__ = ("denied", "draw", "facts", "ids", "parts", "past", "script", "shut", "view")
+
+    def __init__(self, view: PatientView, draw: Draw, past: _Past, facts: dict[str, Fact]) -> None:
+        self.view, self.draw, self.past, self.facts = view, draw, past, facts
+        self.script = view.script
+        self.shut = {f.id for f in view.locked}
+        self.ids: list[str] = []
+        self.parts: list[str] = []
+        self.denied: list[str] = []
+
+    def to(self, probe: Probe) -> None:
+        """Answers one probe."""
+        if probe.intent in OPEN_INTENTS and (probe.concept is None or probe.intent == "opening"):
+            self.volunteer(probe.intent)
+        elif any(i in self.facts for i in probe.facts):
+            self._recorded(probe, [self.facts[i] for i in probe.facts if i in self.facts])
+        else:
+            self._unrecorded(probe)
+
+    def volunteer(self, intent: str) -> None:
+        """The next one or two facts that come by themselves; `open` ones once the others are out."""
+        for disclosure in ("spontaneous", "open"):
+            untold = [
+                f
+                for f in self.script.facts
+                if f.disclosure == disclosure
+                and f.present
+                and f.id not in self.past.told
+                and f.id not in self.ids
+            ]
+            if untold:
+                two = self.draw("volunteer") < 0.5 + self.view.profile.persona.verbosity / 2
+                for fact in untold[: 2 if two else 1]:
+                    self._tell(fact)
+                return
+        if not self.parts:
+            self.parts.append(_NO_MORE[intent])
+
+    def _recorded(self, probe: Probe, facts: list[Fact]) -> None:
+        if probe.intent in OPEN_INTENTS:  # on one concept: what is new first, one or two at a time
+            facts = [f for f in facts if f.id not in self.past.told][:2] or facts[:2]
+        free = [f for f in facts if f.id not in self.shut and self._lets_out(f, probe)]
+        for fact in free:
+            self._tell(fact)
+        if free:
+            return
+        hidden = next((f for f in facts if f.id in self.shut), None)
+        self._hide(hidden) if hidden else self._once(_NOTHING_IN_MIND)
+
+    def _lets_out(self, fact: Fact, probe: Probe) -> bool:
+        if fact.disclosure != "probed":
+            return True
+        if probe.text in fact.question_variants:
+            return True
+        if probe.concept != fact.concept or probe.intent in OPEN_INTENTS:
+            return False
+        slot = probe.slot or "present"
+        return slot == fact.slot or probe.concept in self.past.concepts
+
+    def _tell(self, fact: Fact) -> None:
+        if fact.id in self.ids or len(self.ids) >= MOST_FACTS:
+            return
+        recall = self.view.profile.persona.recall
+        forgets = recall < 1 and self.draw("recall", fact.id) < (1 - recall) * (1 - fact.salience)
+        if forgets and fact.say_vague:
+            text = fact.say_vague
+        elif fact.id in self.past.told:
+            text = min(fact.say, key=len)
+        else:
+            text = pick(fact.say, self.draw("say", fact.id))
+        self.ids.append(fact.id)
+        self.parts.append(text)
+
+    def _hide(self, fact: Fact) -> None:
+        if fact.if_hidden == "deny":
+            self._deny(fact.concept)
+        elif fact.if_hidden == "partial" and fact.say_vague:
+            self._once(fact.say_vague)
+        else:
+            self._once(pick(_EVASIVE, self.draw("evade", fact.id)))
+
+    def _unrecorded(self, probe: Probe) -> None:
+        concept, script = probe.concept, self.script
+        if probe.intent == "unknown":
+            self._once(_STILL_LOST if self.past.lost else _REPHRASE)
+        elif probe.intent in ("medical_opinion", "results"):
+            self._once(_YOU_ARE_THE_DOCTOR)
+        elif probe.intent == "consent":
+            self._once(_AGREES)
+        elif concept is None:
+            self._once(_UNSURE)
+        elif concept in script.absent:
+            self._deny(concept)
+        elif known := _from_identity(concept, script):
+            self._once(known)
+        elif probe.slot not in (None, "present") and not self._nothing_of(concept):
+            self._deny(concept) if script.unknown_slot == "deny" else self._once(_UNSURE)
+        elif script.default == "deny":
+            self._deny(concept)
+        else:
+            self._once(_UNSURE)
+
+    def _nothing_of(self, concept: str) -> bool:
+        """Whether the patient surely has none of it, so that asking for its details gets a denial too."""
+        if self.script.default != "deny" or concept not in lexicon().symptoms:
+            return False
+        view = self.view
+        return not any(f.concept == concept for g in (self.script.facts, view.opened, view.locked) for f in g)
+
+    def _deny(self, concept: str) -> None:
+        if not _deniable(concept):
+            self._once(_NOTHING_TO_SAY)
+        elif concept not in self.denied:
+            self.denied.append(concept)
+
+    def deny(self) -> None:
+        """Says all denials at once."""
+        if not self.denied:
+            return
+        person = _person(self.script)
+        if len(self.denied) == 1 and not self.parts:
+            self.parts.append(_denial(self.denied[0], person, self.draw("deny", self.denied[0]) < 0.5))
+            return
+        none = [f"no {_bare(c, person)}" for c in self.denied]
+        listed = none[0] if len(none) == 1 else f"{', '.join(none[:-1])} and {none[-1]}"
+        self.parts.append(f"N{listed[1:]}." if self.parts else f"No, {listed}.")
+
+    def _once(self, text: str) -> None:
+        if text not in self.parts:
+            self.parts.append(text)
+
+
+def _deniable(concept: str) -> bool:
+    entry = lexicon().concepts.get(concept)
+    if entry is None or concept in _SOCIAL_DENIABLE or concept in _CHILD_DENIABLE:
+        return True
+    return concept not in _NOT_YES_OR_NO and entry.parent not in _NOT_YES_OR_NO
+
+
+def _person(script: Script) -> _Person:
+    if script.informant in ("self", "interpreter"):
+        return _SELF
+    identity = script.identity
+    pronoun = (identity.pronouns or {"female": "she", "male": "he"}.get(identity.sex, "they")).lower()
+    return _HE if pronoun.startswith("he") else _SHE if pronoun.startswith("she") else _THEY
+
+
+@lru_cache(maxsize=4096)
+def _bare(concept: str, person: _Person) -> str:
+    """The concept's label without an article, in the speaker's person."""
+    words = label(concept).split()
+    if words[0] in ("a", "an", "the") and len(words) > 1:
+        words = words[1:]
+    return " ".join(person.my if w == "your" else person.me if w == "you" else w for w in words)
+
+
+@lru_cache(maxsize=4096)
+def _denial(concept: str, person: _Person, short: bool) -> str:
+    special = _DENIALS.get(concept)
+    if special:
+        return f"No, {special.format(**person._asdict())}."
+    first, *rest = label(concept).split()
+    bare = _bare(concept, person)
+    if first == "being":
+        return "No, nothing like that."
+    if first in _DOING and rest:
+        return f"No, {person.have} been {bare}."
+    if person is _SELF and short:
+        return f"No, no {bare}."
+    return f"No, {person.have} had {first if first in ('a', 'an') else 'any'} {bare}."
+
+
+def _from_identity(concept: str, script: Script) -> str | None:
+    who, own = script.identity, script.informant in ("self", "interpreter")
+    if concept == "name":
+        return f"{'My' if own else 'The'} name is {who.name}."
+    if concept == "age":
+        years = f"{who.age:g} years" if who.age >= 1 else f"{round(who.age * 12)} months"
+        return f"{'I am' if own else 'The age is'} {years}{' old' if own else ''}."
+    if concept == "occupation" and who.occupation:
+        return f"{'My' if own else 'The'} work: {who.occupation}."
+    return None
+
+
+def _first(view: PatientView, past: _Past, acts: set[str], asked: bool) -> Iterator[str]:
+    """What comes before the answers: a greeting back, and the next line of what makes the talk hard."""
+    if asked and "greet" in acts and not past.greeted:
+        yield _BY_ACT["greet"]
+    script = view.script
+    if script.challenge and past.acts.isdisjoint(script.defused_by):
+        line = next((c for c in script.challenge if not any(c in s for s in past.said)), None)
+        if line:
+            yield line
+
+
+def _question(view: PatientView, past: _Past) -> list[str]:
+    """The patient's own next question, where its turn has come."""
+    for ask, after, _ in view.script.questions:
+        if view.turn > after and not any(ask in said for said in past.said):
+            return [ask]
+    return []
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """The parts as one text; only the first answers with "Yes" or "No"."""
+    sentences: list[str] = []
+    for part in parts:
+        text = part.strip()
+        if sentences and text.startswith(("Yes, ", "No, ")):
+            text = text.partition(", ")[2]
+            text = text[:1].upper() + text[1:]
+        sentences.append(text if text.endswith((".", "?", "!")) else f"{text}.")
+    return " ".join(sentences)
+
+
+def unsettled(questions: Iterable[Question], events: Iterable[Event]) -> tuple[int, int]:
+    """(how many of the patient's questions were put, how many of those were not settled).
+
+    A question is settled by one of its acts, heard in the turn that it was put in or later.
+    """
+    events = tuple(events)
+    put = open_ = 0
+    for ask, _, acts in questions:
+        turn = next((e.turn for e in events if e.role is Role.PATIENT and _asks(e, ask)), None)
+        if turn is None:
+            continue
+        put += 1
+        later = (e.what for e in events if e.turn >= turn and isinstance(e.what, Heard))
+        open_ += all(set(acts).isdisjoint(h.acts) for h in later)
+    return put, open_
+
+
+def _asks(event: Event, ask: str) -> bool:
+    return isinstance(event.what, Say) and " ".join(ask.lower().split()) in " ".join(
+        event.what.text.lower().split()
+    )
+
+
+def rate(view: PatientView) -> Rate:
+    """The patient's ratings, from trust t and the settled share s of its questions (1 if it put none).
+
+    Each is 1 + 9 x, rounded: x is .7 t + .3 s for confidence, .8 t + .2 s for compliance, and
+    .5 t + .5 s for the consultation as a whole. The weights are ours.
+    """
+    heard = {e.what.of for e in view.events if isinstance(e.what, Heard)}
+    due = [e for e in view.due if isinstance(e.what, Heard) and e.what.of not in heard]
+    put, left = unsettled(view.script.questions, (*view.events, *due))
+    t, s = view.trust, 1 - left / put if put else 1.0
+    confidence, compliance, whole = (1 + int(9 * (w * t + (1 - w) * s) + 0.5) for w in (0.7, 0.8, 0.5))
+    return Rate(confidence, compliance, whole)

@@ -1,0 +1,89 @@
+"""What a doctor's line does to the patient: what it asks for, what it does to trust, which gates it opens.
+
+The same for every kind of patient; history and communication marks read it from the log.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from clinicenv.clinic.lookup import FactIndex
+from clinicenv.clinic.router import read
+from clinicenv.events import Heard, Probe, Withheld
+from clinicenv.profile import Trust
+from clinicenv.scenario import Fact, Scenario
+
+
+@dataclass(slots=True)
+class Hearing:
+    """What a patient has heard so far. One per consultation."""
+
+    scenario: Scenario
+    numbers: Trust
+    trust: float = 0.0
+    opened: list[Fact] = field(default_factory=list)
+    shut: dict[str, Fact] = field(default_factory=dict)
+    acts: set[str] = field(default_factory=set)
+    _asked: set[tuple[str, str | None, str | None]] = field(default_factory=set)
+    _focus: str | None = None
+    _turn: int = -1
+    _counted: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.trust = self.numbers.initial
+        self.shut = {f.id: f for f in self.scenario.facts.values() if f.gated}
+
+    def hear(self, text: str, *, of: int, turn: int) -> Heard:
+        """Takes in one line of the doctor's; `of` is the number of its event."""
+        reading = read(text, self._focus)
+        index = FactIndex.of(self.scenario)
+        probes = tuple(replace(p, facts=index.find(p)) for p in reading.probes)
+        acts = list(reading.acts)
+        if "repeat" not in acts and self._repeats(probes):
+            acts.append("repeat")
+        self._focus = next((p.concept for p in reversed(probes) if p.concept), self._focus)
+        self._move_trust(acts, turn)
+        self.acts.update(acts)
+        opened = [f for f in self.shut.values() if self._opens(f)]
+        for fact in opened:
+            del self.shut[fact.id]
+        self.opened += opened
+        return Heard(
+            of=of,
+            acts=tuple(acts),
+            probes=probes,
+            trust=round(self.trust, 6),
+            opened=tuple(f.id for f in opened),
+            withheld=tuple(self._withheld(probes)),
+        )
+
+    def _repeats(self, probes: Iterable[Probe]) -> bool:
+        """Whether all that is asked was asked before; open questions may come again."""
+        keys = [(p.intent, p.concept, p.slot) for p in probes if p.concept]
+        again = bool(keys) and all(k in self._asked for k in keys)
+        self._asked.update(keys)
+        return again
+
+    def _move_trust(self, acts: Iterable[str], turn: int) -> None:
+        """Each act counts once a turn, however often it is said."""
+        if turn != self._turn:
+            self._turn, self._counted = turn, set()
+        for act in acts:
+            if act not in self._counted:
+                self._counted.add(act)
+                change = self.numbers.gain.get(act, 0.0) - self.numbers.loss.get(act, 0.0)
+                self.trust = min(1.0, max(0.0, self.trust + change))
+
+    def _opens(self, fact: Fact) -> bool:
+        gate = fact.unlock
+        if gate is None:  # `never`
+            return False
+        return (
+            (gate.trust is None or self.trust >= gate.trust - 1e-9)
+            and (not gate.after or any(a in self.acts for a in gate.after))
+            and (not gate.private or "ask_private" in self.acts)
+        )
+
+    def _withheld(self, probes: Iterable[Probe]) -> Iterable[Withheld]:
+        for probe in probes:
+            for fact in (self.shut[i] for i in probe.facts if i in self.shut):
+                yield Withheld(about=probe.text or "that", how=fact.if_hidden)

@@ -1,0 +1,186 @@
+"""A run's summary and a consultation's transcript, as a person wants to read them.
+
+All text of models and files is shown as it is, without the control characters that a terminal would obey.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TextIO
+
+from clinicenv.events import (
+    Answer,
+    Diagnose,
+    DoorNote,
+    Ended,
+    Event,
+    Examine,
+    Failed,
+    Heard,
+    Judge,
+    Leave,
+    Notice,
+    OrderTests,
+    Rate,
+    Released,
+    Report,
+    RequestImage,
+    Say,
+    Trajectory,
+    Unparsed,
+    Verdict,
+)
+from clinicenv.files import printable
+from clinicenv.score.summary import Row
+
+WIDTH = 100
+
+
+def print_summary(rows: Sequence[Row], stream: TextIO) -> None:
+    """The table of a run: one row for each arm."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=None)
+    table.add_column("doctor", overflow="fold")
+    for name in ("n", "accuracy", "95 % interval", "no diagnosis", "turns", "tests", "cost", "errors"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        interval = "-" if row.low is None or row.high is None else f"{row.low:.0%} to {row.high:.0%}"
+        table.add_row(
+            Text(printable(row.arm)),
+            str(row.consultations),
+            _figure(row.accuracy, "{:.0%}"),
+            interval,
+            str(row.undiagnosed),
+            _figure(row.turns, "{:.1f}"),
+            _figure(row.tests, "{:.1f}"),
+            _figure(row.cost, "${:,.0f}"),
+            str(row.errors),
+        )
+    console = Console(file=stream) if stream.isatty() else Console(file=stream, width=WIDTH)
+    console.print(table)
+    print(
+        "accuracy: the first diagnosis is right, mean over scenarios; interval: Wilson, scenarios as the unit;"
+        "\ncost: of tests and images, illustrative dollars. Errors count in no mean.",
+        file=stream,
+    )
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
+
+
+def transcript(trajectory: Trajectory, width: int = WIDTH) -> Iterator[str]:
+    """The lines of one consultation: who said what, what was ordered, what came back, the verdict and why."""
+    h = trajectory.header
+    yield f"{h.scenario} · seed {h.seed} · repeat {h.repeat} · key {trajectory.key}"
+    for role, seat in h.cast.items():
+        agent = seat.get("agent", {})
+        name = agent.get("model") or agent.get("name") or agent.get("kind")
+        yield f"  {role}: {printable(str(name))}, profile {seat.get('profile', {}).get('id', '-')}"
+    turn = -1
+    for event in trajectory.events:
+        lines = list(_event(event))
+        if not lines:
+            continue
+        if event.turn != turn and not isinstance(event.what, (Verdict, Ended)):
+            turn = event.turn
+            yield ""
+            yield f"── {'start' if not turn else f'turn {turn}'} ".ljust(width, "─")
+        for label, text in lines:
+            yield from _wrapped(label, text, width)
+    if trajectory.outcome:
+        o = trajectory.outcome
+        yield ""
+        yield (
+            f"{o.status} ({o.reason}) after {o.turns} turns, {o.minutes} minutes, {o.tests} tests,"
+            f" ${o.cost:,.0f}; trust at the end {o.trust:.2f}"
+        )
+
+
+def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
+    head = f"{label:>11}  "
+    for line in text.splitlines() or [""]:
+        yield from textwrap.wrap(
+            printable(line), width, initial_indent=head, subsequent_indent=" " * len(head)
+        ) or [head.rstrip()]
+        head = " " * len(head)
+
+
+def _event(event: Event) -> Iterator[tuple[str, str]]:
+    show = _SHOWN.get(type(event.what))
+    if show:
+        yield from show(event)
+
+
+def _report(event: Event) -> Iterator[tuple[str, str]]:
+    for r in event.what.results:  # type: ignore[union-attr]
+        price = f"  [{r.source}{', $' + format(r.cost, ',.0f') if r.cost else ''}]"
+        yield "result", f"{r.name}: {r.text}{price}"
+
+
+def _diagnose(event: Event) -> Iterator[tuple[str, str]]:
+    what: Diagnose = event.what  # type: ignore[assignment]
+    yield "DIAGNOSIS", "\n".join(f"{n}. {d}" for n, d in enumerate(what.differential, 1))
+    for name in what.plan.__dataclass_fields__:
+        if text := getattr(what.plan, name):
+            yield "plan", text if name == "text" else f"{name.replace('_', '-')}: {text}"
+
+
+def _verdict(event: Event) -> Iterator[tuple[str, str]]:
+    v: Verdict = event.what  # type: ignore[assignment]
+    yield "", ""
+    for n, rank in enumerate(v.ranks, 1):
+        yield "verdict", f"{n}. {rank.diagnosis}: {rank.verdict}, credit {rank.credit:g}. {rank.why}"
+    if not v.ranks and v.answer_correct is None and not v.goals_met:
+        yield "verdict", "no diagnosis was given"
+    if v.answer_correct is not None:
+        yield "verdict", "the answer is right" if v.answer_correct else "the answer is wrong"
+    if v.goals_met:
+        yield "verdict", "goals met: " + ", ".join(v.goals_met)
+    yield "", ", ".join(
+        f"{name}: {'yes' if held else 'no'}"
+        for name, held in (
+            ("diagnosis given", v.diagnosis_given),
+            ("plan given", v.plan_given),
+            ("patient's questions resolved", v.questions_resolved),
+            ("farewell", v.farewell),
+        )
+    ) + f"; credit {v.credit:g}"
+
+
+def _one(label: str, text: Callable[[Any], str]) -> Callable[[Event], Iterator[tuple[str, str]]]:
+    def show(event: Event) -> Iterator[tuple[str, str]]:
+        yield label or event.role.value, text(event.what)
+
+    return show
+
+
+def _trust(heard: Heard) -> str:
+    opened = f"; opens {', '.join(heard.opened)}" if heard.opened else ""
+    return f"(heard: {', '.join(heard.acts)}; trust {heard.trust:.2f}{opened})"
+
+
+_SHOWN: dict[type, Callable[[Event], Iterator[tuple[str, str]]]] = {
+    DoorNote: _one("door note", lambda w: w.text),
+    Say: _one("", lambda w: w.text),
+    Heard: _one("·", _trust),
+    Examine: _one("EXAMINE", lambda w: "; ".join(w.items)),
+    OrderTests: _one("ORDER", lambda w: "; ".join(w.items)),
+    RequestImage: _one("IMAGE", lambda w: "; ".join(w.items)),
+    Report: _report,
+    Released: _report,
+    Unparsed: _one("unreadable", lambda w: w.text or "(nothing)"),
+    Notice: _one("notice", lambda w: w.text),
+    Diagnose: _diagnose,
+    Answer: _one("ANSWER", lambda w: w.text),
+    Leave: _one("LEAVES", lambda w: w.text),
+    Judge: _one("moderator", lambda w: ", ".join(w.verdicts)),
+    Rate: _one(
+        "rates",
+        lambda w: f"confidence {w.confidence}, would follow the plan {w.compliance}, would come back {w.consultation} (of 10)",
+    ),
+    Failed: _one("FAILED", lambda w: f"{w.role}: {w.cause}"),
+    Verdict: _verdict,
+}

@@ -1,0 +1,303 @@
+"""The files of lines in a run's folder, and the short result lines that are derived from the trajectories."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clinicenv.files import InputError
+
+TRAJECTORIES = "trajectories.jsonl"
+CALLS = "calls.jsonl"
+RESULTS = "results.jsonl"
+
+
+def compact(data: Mapping[str, Any]) -> str:
+    """JSON on one line, the same bytes for the same content."""
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+class Log:
+    """A file of lines that only grows. A last line without its newline is cut off when the file is opened."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        self.size = _whole_lines(self._file)
+        self.cut(self.size)
+
+    def cut(self, size: int) -> None:
+        """Keeps the first `size` bytes."""
+        if os.fstat(self._file).st_size > size:
+            os.ftruncate(self._file, size)
+        self.size = size
+
+    def append(self, line: bytes) -> None:
+        """Adds the line and its newline, or nothing: InputError where the disk is full or gone."""
+        rest = memoryview(line + b"\n")
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except BaseException as e:  # half a line would spoil the next one
+            os.ftruncate(self._file, self.size)
+            if isinstance(e, OSError):
+                raise InputError(f"cannot be written: {e.strerror}", file=self.path) from e
+            raise
+        self.size += len(line) + 1
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _whole_lines(file: int, block: int = 1 << 16) -> int:
+    """The position after the last newline: what is behind it was torn."""
+    end = os.fstat(file).st_size
+    while end > 0:
+        start = max(0, end - block)
+        newline = os.pread(file, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+class Line(NamedTuple):
+    """A whole line of a file: its place (bytes, the newline included), its number from 1, its JSON object."""
+
+    offset: int
+    length: int
+    number: int
+    data: dict[str, Any]
+
+
+def read_lines(path: Path, offset: int = 0, before: int = 0) -> Iterator[Line]:
+    """The lines from an offset on, which has `before` lines in front of it; none where there is no file.
+
+    A torn last line is left out; any other line that is no JSON object is an InputError.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        file.seek(offset)
+        for number, raw in enumerate(file, before + 1):
+            if not raw.endswith(b"\n"):
+                return
+            data = read_object(raw)
+            if data is None:
+                raise unreadable(path, number)
+            yield Line(offset, len(raw), number, data)
+            offset += len(raw)
+
+
+def read_object(raw: bytes | str) -> dict[str, Any] | None:
+    """The JSON object in a line, or None where it holds anything else."""
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def unreadable(path: Path, number: int) -> InputError:
+    return InputError(
+        "this line cannot be read; restore the file from a copy, or delete the line to lose it",
+        file=path,
+        line=number,
+    )
+
+
+class ResultLine(NamedTuple):
+    """One consultation in short. `offset` and `length` (bytes, with the newline) find its trajectory."""
+
+    key: str
+    scenario: str
+    arm: str
+    """the doctor's name or model, and what else is not as usual in the cast, the profiles and the settings"""
+    status: str
+    reason: str
+    marks: dict[str, Any]
+    """`credit` (0..1), `correct` and `diagnosed` by the rule; `correct` is None where a task has no right answer; empty
+    where there is no verdict"""
+    turns: int
+    minutes: int
+    tests: int
+    cost: float
+    """of tests and images, in the scenario's illustrative dollars"""
+    repeat: int
+    tokens: int
+    """of the models' calls in the try that ended so; what broken and killed tries spent is in calls.jsonl"""
+    offset: int
+    length: int
+
+    def to_json(self) -> str:
+        return compact(self._asdict())
+
+    @staticmethod
+    def from_json(line: str) -> "ResultLine | None":
+        """The result in a line, or None where it is none."""
+        data = read_object(line)
+        if data is None or data.keys() != _FIELDS:
+            return None
+        result = ResultLine(**data)
+        placed = type(result.offset) is int and type(result.length) is int and result.length > 0
+        return result if placed and isinstance(result.key, str) else None
+
+
+_FIELDS = set(ResultLine._fields)
+
+
+def summarise(line: Line, tokens: int) -> ResultLine:
+    """The short form of a trajectory's line; ValueError where the line is no finished consultation."""
+    key = line.data.get("key")
+    if not isinstance(key, str) or not key:
+        raise ValueError("a trajectory's line needs its key")
+    try:
+        header, outcome = line.data["header"], line.data["outcome"]
+        return ResultLine(
+            key=key,
+            scenario=header["scenario"],
+            arm=_arm(header),
+            status=outcome["status"],
+            reason=outcome["reason"],
+            marks=_marks(header["task"], line.data.get("events", [])),
+            turns=outcome["turns"],
+            minutes=outcome["minutes"],
+            tests=outcome["tests"],
+            cost=outcome["cost"],
+            repeat=header["repeat"],
+            tokens=tokens,
+            offset=line.offset,
+            length=line.length,
+        )
+    except (KeyError, TypeError, AttributeError) as e:
+        raise ValueError(f"not the line of a finished consultation ({e!r})") from e
+
+
+USUAL = {"patient": "scripted", "measurement": "scripted"}
+
+
+def _arm(header: Mapping[str, Any]) -> str:
+    """What sets this consultation apart from others of its run, in words: `scripted`, or
+    `openai:small, patient openai:large, patient profile anxious, seed 1`."""
+    cast = header.get("cast", {})
+    parts = [_name(cast.get("doctor", {}))]
+    for role in sorted(cast):
+        name = _name(cast[role])
+        if role != "doctor" and name != USUAL.get(role):
+            parts.append(f"{role} {name}")
+        profile = cast[role].get("profile", {}).get("id", "default")
+        if profile != "default":
+            parts.append(f"{role} profile {profile}")
+    if header.get("images", "request") != "request":
+        parts.append(f"images {header['images']}")
+    parts += [f"{name} {header['limits'][name]:g}" for name in header.get("limits_set", ())]
+    if header.get("seed"):
+        parts.append(f"seed {header['seed']}")
+    return ", ".join(parts)
+
+
+def _name(seat: Mapping[str, Any]) -> str:
+    agent = seat.get("agent", {})
+    return str(agent.get("model") or agent.get("name") or agent.get("kind", ""))
+
+
+def _marks(task: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+    verdict = next((e["what"] for e in reversed(events) if e["what"]["type"] == "verdict"), None)
+    if verdict is None:
+        return {}
+    correct = verdict.get("answer_correct")
+    if task == "diagnose":
+        ranks = verdict.get("ranks")
+        correct = bool(ranks) and ranks[0]["credit"] >= 1
+    diagnosed = verdict["diagnosis_given"] if task == "diagnose" else True
+    return {"credit": verdict["credit"], "correct": correct, "diagnosed": diagnosed}
+
+
+class Index:
+    """The result lines in memory: the last one of each key, and how many each key has."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, ResultLine] = {}
+        self.tries: dict[str, int] = {}
+        self.total = 0
+        self.end = 0
+        """the bytes of trajectories.jsonl that the lines cover"""
+
+    def add(self, line: ResultLine) -> None:
+        self.last[line.key] = line
+        self.tries[line.key] = self.tries.get(line.key, 0) + 1
+        self.total += 1
+        self.end = line.offset + line.length
+
+
+def read_index(folder: Path) -> tuple[Index, int, list[ResultLine]]:
+    """All results of a folder; how many bytes of results.jsonl are good; and the lines to put behind them.
+
+    trajectories.jsonl is read only where results.jsonl is missing, behind or does not fit.
+    """
+    known = _read_results(folder)
+    index, good = known if known is not None else (Index(), 0)
+    fresh: list[ResultLine] = []
+    tokens: dict[tuple[str, int], int] | None = None
+    for line in read_lines(folder / TRAJECTORIES, index.end, index.total):
+        if tokens is None:
+            tokens = _tokens(folder / CALLS)
+        key = str(line.data.get("key"))
+        try:
+            result = summarise(line, tokens.get((key, index.tries.get(key, 0)), 0))
+        except ValueError as e:
+            raise unreadable(folder / TRAJECTORIES, line.number) from e
+        index.add(result)
+        fresh.append(result)
+    return index, good, fresh
+
+
+def _read_results(folder: Path) -> tuple[Index, int] | None:
+    """results.jsonl up to its last whole line, or None where it does not fit trajectories.jsonl."""
+    try:
+        raw = (folder / RESULTS).read_bytes()
+        raw = raw[: raw.rfind(b"\n") + 1]
+        texts = raw.decode().split("\n")[:-1]
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    index = Index()
+    for text in texts:
+        line = ResultLine.from_json(text)
+        if line is None or line.offset != index.end:
+            return None
+        index.add(line)
+    ends = [ResultLine.from_json(text) for text in {texts[0], texts[-1]}] if texts else []
+    fits = all(line and _holds(folder / TRAJECTORIES, line) for line in ends)
+    return (index, len(raw)) if fits else None
+
+
+def _holds(path: Path, result: ResultLine) -> bool:
+    """Whether the trajectory's line is where its result says."""
+    if not path.exists():
+        return False
+    raw = read_at(path, result)
+    data = read_object(raw)
+    return (
+        raw.endswith(b"\n") and raw.count(b"\n") == 1 and data is not None and data.get("key") == result.key
+    )
+
+
+def read_at(path: Path, result: ResultLine) -> bytes:
+    """The bytes of a trajectory's line."""
+    with path.open("rb") as file:
+        file.seek(result.offset)
+        return file.read(result.length)
+
+
+def _tokens(path: Path) -> dict[tuple[str, int], int]:
+    """Tokens by key and attempt. Of an attempt only the last session counts: the earlier ones were killed."""
+    found: dict[tuple[str, int], tuple[int, int]] = {}
+    for line in read_lines(path):
+        try:
+            attempt, session = (line.data["key"], line.data["attempt"]), line.data["session"]
+            latest, tokens = found.get(attempt, (session, 0))
+            found[attempt] = (session, line.data.get("tokens", 0) + (tokens if session == latest else 0))
+        except (KeyError, TypeError) as e:
+            raise unreadable(path, line.number) from e
+    return {attempt: tokens for attempt, (_, tokens) in found.items()}

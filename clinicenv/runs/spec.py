@@ -1,0 +1,156 @@
+"""What to run: a specification, and the consultations that it comes to."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from clinicenv.agents.cast import Cast
+from clinicenv.consultation import make_header
+from clinicenv.events import Header
+from clinicenv.files import InputError, load_model
+from clinicenv.scenario import Scenario, select
+
+T = TypeVar("T")
+
+
+def _many(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+Sweep = Annotated[tuple[T, ...], BeforeValidator(_many), Field(min_length=1)]
+"""One value, or a list of them: the run then plays each, and the first is the baseline."""
+
+Images = Literal["request", "start", "none"]
+Role = Literal["doctor", "patient", "measurement", "moderator"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class CastSpec(_Part):
+    """Names, paths or model strings; a moderator is seated only where one is named."""
+
+    doctor: Sweep[str] = ("scripted",)
+    patient: Sweep[str] = ("scripted",)
+    measurement: Sweep[str] = ("scripted",)
+    moderator: Sweep[str | None] = (None,)
+
+
+class ProfileSpec(_Part):
+    """Profiles by role."""
+
+    doctor: Sweep[str] = ("default",)
+    patient: Sweep[str] = ("default",)
+    measurement: Sweep[str] = ("default",)
+    moderator: Sweep[str] = ("default",)
+
+
+class LimitSpec(_Part):
+    """Limits; they go before a scenario's own."""
+
+    max_turns: Sweep[Annotated[int, Field(ge=1, le=500)] | None] = (None,)
+    minutes: Sweep[Annotated[int, Field(ge=1)] | None] = (None,)
+    budget: Sweep[Annotated[float, Field(gt=0)] | None] = (None,)
+
+
+class Specification(_Part):
+    """A run. Every field that holds a list is a sweep; sweeps multiply."""
+
+    scenarios: Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)] = ("all",)
+    """selections, joined: no sweep"""
+    cast: CastSpec = CastSpec()
+    profiles: ProfileSpec = ProfileSpec()
+    seed: Sweep[int] = (0,)
+    repeats: Annotated[int, Field(ge=1)] = 1
+    limits: LimitSpec = LimitSpec()
+    models: dict[Role, dict[str, float | int | str | bool]] = Field(default_factory=dict)
+    """parameters of the model calls by role, e.g. `doctor: {temperature: 0}`"""
+    images: Sweep[Images] = ("request",)
+
+    def plain(self) -> dict[str, Any]:
+        """As it would be written by hand: a sweep of one is a value."""
+
+        def one(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {k: one(v) for k, v in value.items()}
+            return one(value[0]) if isinstance(value, list) and len(value) == 1 else value
+
+        data: dict[str, Any] = one(self.model_dump(mode="json"))
+        return data
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One combination of all sweeps: a cast and its settings."""
+
+    cast: Cast
+    seed: int
+    limits: Mapping[str, Any]
+    images: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One consultation to play."""
+
+    arm: Arm
+    scenario: Scenario
+    header: Header
+    key: str
+
+
+def load_specification(path: Path | None, flags: Mapping[str, Any]) -> Specification:
+    """The file's specification with the flags over it; InputError where either is wrong."""
+    base = load_model(Specification, path)[0] if path else Specification()
+    data = base.model_dump()
+    for name, value in flags.items():
+        if value is None or value == ():
+            continue
+        *groups, field = name.split(".")
+        place = data
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[field] = value
+    try:
+        return Specification.model_validate(data)
+    except ValueError as e:
+        raise InputError(f"the flags do not fit together: {e}") from e
+
+
+def arms(spec: Specification) -> list[Arm]:
+    """All combinations of the sweeps; InputError where a name is unknown."""
+    cast, profiles, limits = spec.cast, spec.profiles, spec.limits
+    casts = [
+        Cast(doctor, patient, measurement, moderator, profiles=chosen, arguments=spec.models)
+        for doctor, patient, measurement, moderator in product(
+            cast.doctor, cast.patient, cast.measurement, cast.moderator
+        )
+        for chosen in (
+            dict(zip(("doctor", "patient", "measurement", "moderator"), names, strict=True))
+            for names in product(profiles.doctor, profiles.patient, profiles.measurement, profiles.moderator)
+        )
+    ]
+    return [
+        Arm(c, seed, {"max_turns": turns, "minutes": minutes, "budget": budget}, images)
+        for c, seed, turns, minutes, budget, images in product(
+            casts, spec.seed, limits.max_turns, limits.minutes, limits.budget, spec.images
+        )
+    ]
+
+
+def jobs(spec: Specification, all_arms: list[Arm]) -> Iterator[Job]:
+    """Every consultation of the run, in a fixed order: repeats outermost, so that a run that is cut short
+    has seen every scenario and every arm."""
+    scenarios = select(",".join(spec.scenarios))
+    for repeat in range(spec.repeats):
+        for scenario in scenarios:
+            for arm in all_arms:
+                header = make_header(
+                    scenario, arm.cast, seed=arm.seed, repeat=repeat, images=arm.images, **arm.limits
+                )
+                yield Job(arm, scenario, header, header.key)

@@ -1,0 +1,1 @@
+"""What a trajectory is worth: ratings, marks and statistics. Knows nothing of agents."""

@@ -1,0 +1,58 @@
+"""Shared by all tests: the bundled scenarios, and small agents."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clinicenv.consultation import Turn
+from clinicenv.events import Action, Report, Say
+from clinicenv.scenario import Scenario, select
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def scenarios() -> list[Scenario]:
+    return select("all")
+
+
+class Lines:
+    """A doctor that submits a fixed list of acts, one a turn; then leaves it to the turn limit."""
+
+    def __init__(self, acts: list[Action | list[Action]]) -> None:
+        self.acts = acts
+        self.settings = {"kind": "plugin", "name": "lines"}
+
+    def act(self, turn: Turn) -> Action | list[Action]:
+        n = turn.view.turn - 1
+        return self.acts[n] if n < len(self.acts) else Say("I see.")
+
+
+class Unhelpful:
+    """A patient seated as a model is: without locked facts. Says the same to everything."""
+
+    settings = {"kind": "model", "name": "unhelpful"}
+
+    def __init__(self) -> None:
+        self.views: list[object] = []
+
+    def act(self, turn: Turn) -> Action:
+        self.views.append(turn.view)
+        return Report(()) if Report in turn.legal else Say("I don't know.")
+
+
+def clinicenv(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "clinicenv", *arguments],
+        cwd=cwd or ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
