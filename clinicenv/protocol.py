@@ -81,8 +81,8 @@ _SHOUT = re.compile(rf"{_START}(?P<word>{_WORDS.upper()})(?![\w-])")
 _ONLY_IMAGES = re.compile(r"[*_`]{0,3}+[.!]?\s*+\Z")
 _MAYBE = re.compile(r"EXAMINE|ORDER|IMAGE|DIAGNOS|PLAN|ANSWER|LEAVE|SAY|REQUEST|```")
 _FENCE = re.compile(r"\s*+```\w*+\s*+\Z")
-_NUMBERED = re.compile(r"\s*+[*_`]{0,3}+\d{1,2}[.)][*_`]{0,3}+\s")
-_LISTED = re.compile(r"\s*+(?:[-*•]|[*_`]{0,3}+\d{1,2}[.)][*_`]{0,3}+)\s")
+_NUMBERED = re.compile(r"\s*+[*_`]{0,3}+\d{1,2}[.)][*_`]{0,3}+(?:\s|\Z)")
+_LISTED = re.compile(r"\s*+(?:[-*•]|[*_`]{0,3}+\d{1,2}[.)][*_`]{0,3}+)(?:\s|\Z)")
 _LETTER = re.compile(r"[^\W_]")
 
 
@@ -161,19 +161,24 @@ def _assemble(
     """The actions in canonical order: speech merged, the final action last."""
     early: list[str] = []
     found: list[Action | str] = []
+    bare = False  # whether the newest is a DIAGNOSE line that cannot be read and has no plan
     for block, action in others:
+        before = found[-1] if found else None
         if not block.word:
             speech = "\n".join(block.lines).strip()
-            if speech and found and isinstance(found[-1], str):
-                found[-1] += f"\n{speech}"
-            elif speech:
+            if isinstance(before, str):
+                found[-1] = f"{before}\n{speech}"
+            else:
                 found.append(speech)
         elif block.word == "PLAN" and isinstance(final, Diagnose):
             early += [block.rest, *block.lines[1:]]
+        elif block.word == "PLAN" and bare and isinstance(before, Unparsed):
+            found[-1] = Unparsed(f"{before.text}\n{block.text}", before.reason)
         elif final and isinstance(action, ORDERS):
             found.append(Unparsed(block.text, BESIDE))
         elif action:
             found.append(action)
+        bare = block.word == "DIAGNOSE" and block.plan < 0
     actions = [_speech(each, legal) if isinstance(each, str) else each for each in found]
     actions += second
     if isinstance(final, Diagnose) and (early or plan):
@@ -198,6 +203,8 @@ def _blocks(lines: list[str]) -> list[_Block]:
             last.lines.append(line.strip())
         elif word in ("", "SAY"):
             if not last or last.word:
+                if not rest.strip():
+                    continue
                 last = _Block("", "", n)
                 blocks.append(last)
             last.lines.append(rest)

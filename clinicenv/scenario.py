@@ -405,7 +405,7 @@ class Condition(Part):
 
     @model_validator(mode="after")
     def _one(self) -> "Condition":
-        if len(self.model_fields_set) != 1:
+        if sum(value is not None for value in self.__dict__.values()) != 1:
             raise ValueError("set exactly one of: " + ", ".join(type(self).model_fields))
         return self
 

@@ -12,7 +12,7 @@ from clinicenv.files import InputError
 from clinicenv.profile import BiasProfile, load_profile
 from clinicenv.scenario import Scenario
 
-Player: TypeAlias = "str | Agent | Callable[[Turn], Any]"
+Player: TypeAlias = str | Agent | Callable[[Turn], Any]
 """A card's name or path, a model string, an object with `act(turn)`, or a function of the turn."""
 
 DEFAULT_MODEL_CARD = "chat"

@@ -1,11 +1,12 @@
 """What the scripted doctor has learnt so far, rebuilt from its view at every turn."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from clinicenv.agents.doctor_lines import EVASIVE, PUZZLED, asked_in
+from clinicenv.agents.doctor_lines import EVASIVE, PUZZLED, VIEWS, asked_in
+from clinicenv.agents.doctor_reports import looks_abnormal, spoken_for
 from clinicenv.clinic import catalogue
 from clinicenv.clinic.differential import BANDS, Evidence, Shown, diseases, rank
 from clinicenv.clinic.lexicon import descendants, lexicon, mentions
@@ -21,7 +22,7 @@ SIGN_BACKGROUND = 0.2
 NAMED, NOT_NAMED = 12.0, 0.3
 """Likelihood ratios of a disease that a report names or denies."""
 
-_mentions = lru_cache(maxsize=8192)(mentions)
+_mentions = lru_cache(maxsize=4096)(mentions)
 
 
 @dataclass(slots=True)
@@ -136,16 +137,15 @@ def _note(notes: Notes, found: Iterable[tuple[str, bool]]) -> None:
         notes.findings[concept] = there or notes.findings.get(concept, False)
 
 
-def _symptoms(found: dict[str, bool]) -> Iterator[tuple[str, bool]]:
+def _symptoms(found: Mapping[str, bool]) -> Iterator[tuple[str, bool]]:
     return ((c, there) for c, there in found.items() if c in lexicon().symptoms)
 
 
 def _hear(notes: Notes, text: str, asked: tuple[str, ...]) -> None:
     read, open_, declined = _understood(text, asked)
     found = dict(read)
-    if not asked and notes.said:  # views, stories: what they name besides symptoms is not the patient's own
-        found = dict(_symptoms(found))
-    _note(notes, found.items())
+    if not any(line in said for said in notes.said[-1:] for line in VIEWS):  # a fear is no finding
+        _note(notes, found.items() if asked or not notes.said else _symptoms(found))
     if notes.lead is None:
         notes.lead = _main_problem(notes, found)
     notes.reply = text
@@ -174,7 +174,7 @@ def _understood(
 
 
 def _main_problem(notes: Notes, found: dict[str, bool]) -> str | None:
-    """The first symptom told, or the one known already (from the door note) that says more closely what it is."""
+    """The first symptom told, or the one on the door note that says more closely what it is."""
     first = next((c for c, there in _symptoms(found) if there and c != "main_problem"), None)
     if first is None or first not in lexicon().children:
         return first or next(iter(notes.present()), None)
@@ -189,11 +189,6 @@ _VITALS = {
     for name, words in {"temp": "temperature", "spo2": "oxygen saturation", "hr": "heart rate"}.items()
 }
 _NOT_DONE = re.compile(r"^(?:not available|could not be|this (?:cannot|is not))", re.IGNORECASE)
-_NORMAL = re.compile(
-    r"\b(?:normal|clear|unremarkable|no|not|nor|without|negative|none|intact|within|preserved)\b",
-    re.IGNORECASE,
-)
-_SENTENCE = re.compile(r"[^.;\n]+")
 
 
 def _read_result(notes: Notes, result: Result) -> None:
@@ -210,7 +205,7 @@ def _read_result(notes: Notes, result: Result) -> None:
     if test:
         notes.tests[test.id] = _shown(result.flags, abnormal)
     if result.kind == "image" or abnormal:
-        notes.named.update(_diseases_in(result.text))
+        notes.named.update(spoken_for(result.text))
 
 
 def _shown(flags: tuple[str, ...], abnormal: bool) -> Shown:
@@ -218,29 +213,6 @@ def _shown(flags: tuple[str, ...], abnormal: bool) -> Shown:
     if "low" in flags or "high" in flags:
         return "low" if next(f for f in flags if f in ("low", "high")) == "low" else "high"
     return abnormal
-
-
-@lru_cache(maxsize=2048)
-def looks_abnormal(text: str) -> bool:
-    """Whether a report has a sentence that neither denies something nor calls something normal."""
-    return any(not _NORMAL.search(s) for s in _SENTENCE.findall(text) if s.strip())
-
-
-@lru_cache(maxsize=2048)
-def _diseases_in(text: str) -> tuple[tuple[str, bool], ...]:
-    """Diseases that a report names, and whether it affirms them."""
-    found: dict[str, bool] = {}
-    for sentence in _SENTENCE.findall(text.lower()):
-        denied = bool(_NORMAL.search(sentence))
-        for words, name in _disease_words():
-            if words in sentence:
-                found[name] = not denied or found.get(name, False)
-    return tuple(sorted(found.items()))
-
-
-@cache
-def _disease_words() -> tuple[tuple[str, str], ...]:
-    return tuple((w.lower(), d.name) for d in diseases() for w in (d.name, *d.synonyms) if len(w) > 4)
 
 
 def _vital_signs(notes: Notes, result: Result) -> None:

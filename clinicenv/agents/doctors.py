@@ -5,20 +5,16 @@ consultations at once, and a copy that starts in the middle goes on alike.
 """
 
 from collections.abc import Callable, Iterable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Literal, TypeAlias
 
 from clinicenv.agents import doctor_lines as lines
+from clinicenv.agents.doctor_choices import basic_tests, telling_signs, telling_tests, worth_asking
 from clinicenv.agents.doctor_notes import Notes, band_of, take_notes, unfit
-from clinicenv.clinic.catalogue import CatalogueTest, catalogue, find
+from clinicenv.clinic.catalogue import catalogue
 from clinicenv.clinic.differential import (
-    BANDS,
-    Evidence,
-    Shown,
     disease,
     diseases,
-    next_findings,
-    next_tests,
     plan_for,
 )
 from clinicenv.consultation import Agent, Turn
@@ -43,9 +39,6 @@ SURE = 0.95
 """The posterior at which the scripted doctor stops early."""
 
 LEAST_TURNS = 10
-DANGER = 0.02
-"""The posterior from which a disease that must not be missed gets its own test."""
-
 _EXAMINATIONS = (
     "vital signs",
     "general inspection",
@@ -228,7 +221,7 @@ class ScriptedDoctor:
         if fixed:
             return [c for c in fixed if c not in barred and c not in notes.asked]
         again = [c for c in notes.evaded if c in lines.SENSITIVE and not _confided(notes)]
-        return [*again, *_worth_asking(notes, barred)][:3]
+        return [*again, *worth_asking(notes, barred)][:3]
 
     @staticmethod
     def _examine(turn: Turn, notes: Notes) -> list[Action]:
@@ -238,12 +231,12 @@ class ScriptedDoctor:
             text = lines.CHILD_EXAMINING.format(him=lines.him(notes.who))
         return [
             Say(" ".join([*_before(turn.draw, notes, ()), text])),
-            Examine(("vital signs", *_signs(notes, 4))),
+            Examine(("vital signs", *telling_signs(notes, 4))),
         ]
 
     @staticmethod
     def _test(turn: Turn, notes: Notes, first: bool) -> list[Action]:
-        tests = _basic_tests(notes) if first else _telling_tests(notes)
+        tests = basic_tests(notes) if first else telling_tests(notes)
         text = " ".join([*_before(turn.draw, notes, ()), pick(lines.TESTING, turn.draw("wording"))])
         acts: list[Action] = []
         images = [t.name for t in tests if t.category == "imaging" and RequestImage in turn.legal]
@@ -295,72 +288,6 @@ def _before(draw: Draw, notes: Notes, concepts: Iterable[str]) -> list[str]:
     if sensitive and not _confided(notes):
         first.append(pick(lines.CONFIDING, draw("confiding")))
     return first
-
-
-# --- what to ask, examine and order
-
-
-def _worth_asking(notes: Notes, barred: frozenset[str]) -> list[str]:
-    return list(
-        _next_findings(
-            (notes.age, notes.sex),
-            tuple(sorted(notes.findings.items())),
-            tuple(sorted(notes.tests.items(), key=str)),
-            frozenset(notes.asked | barred),
-        )
-    )
-
-
-@lru_cache(maxsize=4096)
-def _next_findings(
-    who: tuple[float, str],
-    findings: tuple[tuple[str, bool], ...],
-    tests: tuple[tuple[str, Shown], ...],
-    asked: frozenset[str],
-) -> tuple[str, ...]:
-    return tuple(next_findings(Evidence(*who, dict(findings), dict(tests)), 3, asked))
-
-
-def _signs(notes: Notes, most: int) -> list[str]:
-    """The examinations that the likely diseases would show most of."""
-    worth: dict[str, float] = {}
-    for name, probability in notes.ranked()[:8]:
-        for sign, band in disease(name).signs.items():
-            worth[sign] = worth.get(sign, 0.0) + probability * BANDS[band]
-    worth.pop("vital signs", None)
-    return sorted(worth, key=lambda sign: (-worth[sign], sign))[:most]
-
-
-def _proposed(notes: Notes, most: int) -> list[CatalogueTest]:
-    names = next_tests(notes.evidence, most, notes.ordered)
-    return [test for name in names if (test := find(name))]
-
-
-def _basic_tests(notes: Notes) -> list[CatalogueTest]:
-    """Blood and bedside tests and the ECG, the most telling for their cost."""
-    simple = [
-        t for t in _proposed(notes, 12) if t.category in ("lab", "bedside", "ecg") and t.invasiveness == 0
-    ]
-    return simple[:4]
-
-
-def _telling_tests(notes: Notes) -> list[CatalogueTest]:
-    """The best tests for the favourite and for the likeliest danger, and the most telling for its cost."""
-    ranked = notes.ranked()
-    wanted = [*_best_tests(ranked[0][0], notes)[:2]]
-    danger = next((n for n, p in ranked[1:] if p > DANGER and disease(n).must_not_miss), None)
-    if danger:
-        wanted += _best_tests(danger, notes)[:1]
-    wanted += _proposed(notes, 2)
-    return list({t.id: t for t in wanted}.values())[:4]
-
-
-def _best_tests(name: str, notes: Notes) -> list[CatalogueTest]:
-    """The disease's tests that were not ordered, by sensitivity plus specificity."""
-    known = disease(name).tests
-    left = [t for t in known if t not in notes.ordered and t not in notes.tests]
-    best = sorted(left, key=lambda t: (-known[t].sensitivity - known[t].specificity, t))
-    return [catalogue()[t] for t in best]
 
 
 DOCTORS: dict[str, Callable[[], Agent]] = {

@@ -16,6 +16,7 @@ from clinicenv.events import (
     Event,
     Examine,
     Heard,
+    Leave,
     Notice,
     OrderTests,
     Released,
@@ -42,6 +43,8 @@ SITES = {
 _BEGIN = "[The consultation begins.]"
 _SILENT = "[no words]"
 """Some servers refuse a message without content."""
+_NO_DIRECTIONS = str.maketrans("[]", "()")
+"""Square brackets are the core's: a doctor cannot write directions for the patient."""
 _OPEN_THE_DOOR = "[You now feel able to tell, if asked: {}]"
 _WITHHOLD = {
     "deny": "[If asked about {}: say no, and nothing more.]",
@@ -273,7 +276,9 @@ def _patient_history(view: PatientView) -> Iterator[Message]:
 
 def _for_patient(what: Action | Any, facts: dict[str, Fact]) -> Iterator[str]:
     if isinstance(what, Say):
-        yield what.text
+        yield what.text.translate(_NO_DIRECTIONS)
+    elif isinstance(what, Leave):
+        yield f"[The doctor ends the talk.] {what.text.translate(_NO_DIRECTIONS)}".strip()
     elif isinstance(what, Heard):
         for fact in (facts[i] for i in what.opened):
             yield _OPEN_THE_DOOR.format(f"{label(fact.concept)}: {fact.say[0]}")

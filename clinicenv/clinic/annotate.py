@@ -1,7 +1,8 @@
 """The rule annotator: which facts a reply told that no scripted patient wrote.
 
-It is conservative. A fact counts as told where the reply holds most of the words of one of its wordings or of
-its value, or names its finding, and never where the reply denies what the fact affirms, or the other way round.
+It is conservative. A fact counts as told where the reply holds most of the words of one of its wordings or
+of its value, or names its finding, and never where the reply denies what the fact affirms, or the other way
+round.
 """
 
 import re
@@ -92,6 +93,12 @@ _COMMON = frozenset(
         "too",
     }
 )
+_TIMES = frozenset(
+    {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "hour", "day", "week"}
+    | {"month", "year", "ago", "last", "night", "morning", "since", "time"}
+    | set(map(str, range(61)))
+)
+"""A part of a value that is only these is shared by chance."""
 
 
 def facts_told(text: str, facts: Iterable[Fact]) -> tuple[str, ...]:
@@ -124,7 +131,7 @@ def _holds_value(value: str, words: frozenset[str], counts: Counter[str]) -> boo
     if _share(_content(value), words, counts, LEAST_WORDS) >= ENOUGH:
         return True
     parts = (_content(part) for part in _PART.split(value))
-    return any(len(part) >= LEAST_WORDS and part <= words for part in parts)
+    return any(len(part) >= LEAST_WORDS and part <= words and not part <= _TIMES for part in parts)
 
 
 def _share(wording: frozenset[str], words: frozenset[str], counts: Counter[str], least: int) -> float:

@@ -96,14 +96,15 @@ class _Person(NamedTuple):
     have: str
     do: str
     am: str
+    subject: str
     my: str
     me: str
 
 
-_SELF = _Person("I haven't", "I don't", "I'm not", "my", "me")
-_HE = _Person("he hasn't", "he doesn't", "he's not", "his", "him")
-_SHE = _Person("she hasn't", "she doesn't", "she's not", "her", "her")
-_THEY = _Person("they haven't", "they don't", "they're not", "their", "them")
+_SELF = _Person("I haven't", "I don't", "I'm not", "I'm", "my", "me")
+_HE = _Person("he hasn't", "he doesn't", "he's not", "He's", "his", "him")
+_SHE = _Person("she hasn't", "she doesn't", "she's not", "She's", "her", "her")
+_THEY = _Person("they haven't", "they don't", "they're not", "They're", "their", "them")
 
 
 def reply(view: PatientView, draw: Draw) -> Say | Leave:
@@ -188,7 +189,7 @@ def _needed(view: PatientView, probes: Iterable[Probe]) -> dict[str, Fact]:
 class _Answer:
     """The answers to probes, one after the other."""
 
-    __slots__ = ("denied", "draw", "facts", "ids", "parts", "past", "script", "shut", "view")
+    __slots__ = ("denied", "draw", "evaded", "facts", "ids", "parts", "past", "script", "shut", "view")
 
     def __init__(self, view: PatientView, draw: Draw, past: _Past, facts: dict[str, Fact]) -> None:
         self.view, self.draw, self.past, self.facts = view, draw, past, facts
@@ -197,6 +198,8 @@ class _Answer:
         self.ids: list[str] = []
         self.parts: list[str] = []
         self.denied: list[str] = []
+        self.evaded: set[str] = set()
+        """clauses of which something was evaded: the rest of them is not denied, it may be about the same"""
 
     def to(self, probe: Probe) -> None:
         """Answers one probe."""
@@ -204,7 +207,7 @@ class _Answer:
             self.volunteer(probe.intent)
         elif any(i in self.facts for i in probe.facts):
             self._recorded(probe, [self.facts[i] for i in probe.facts if i in self.facts])
-        else:
+        elif probe.text not in self.evaded:
             self._unrecorded(probe)
 
     def volunteer(self, intent: str) -> None:
@@ -227,15 +230,21 @@ class _Answer:
             self.parts.append(_NO_MORE[intent])
 
     def _recorded(self, probe: Probe, facts: list[Fact]) -> None:
-        if probe.intent in OPEN_INTENTS:  # on one concept: what is new first, one or two at a time
-            facts = [f for f in facts if f.id not in self.past.told][:2] or facts[:2]
+        if probe.intent in OPEN_INTENTS:  # on one concept: what is new, one or two at a time
+            facts = [f for f in facts if f.id not in self.past.told][:2]
+            if not facts:
+                return self.volunteer(probe.intent)
         free = [f for f in facts if f.id not in self.shut and self._lets_out(f, probe)]
         for fact in free:
             self._tell(fact)
         if free:
             return
         hidden = next((f for f in facts if f.id in self.shut), None)
-        self._hide(hidden) if hidden else self._once(_NOTHING_IN_MIND)
+        if hidden is None:
+            return self._once(_NOTHING_IN_MIND)
+        if hidden.if_hidden != "deny":
+            self.evaded.add(probe.text)
+        self._hide(hidden)
 
     def _lets_out(self, fact: Fact, probe: Probe) -> bool:
         if fact.disclosure != "probed":
@@ -366,7 +375,7 @@ def _from_identity(concept: str, script: Script) -> str | None:
         return f"{'My' if own else 'The'} name is {who.name}."
     if concept == "age":
         years = f"{who.age:g} years" if who.age >= 1 else f"{round(who.age * 12)} months"
-        return f"{'I am' if own else 'The age is'} {years}{' old' if own else ''}."
+        return f"{_person(script).subject} {years} old."
     if concept == "occupation" and who.occupation:
         return f"{'My' if own else 'The'} work: {who.occupation}."
     return None

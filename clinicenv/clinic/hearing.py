@@ -13,6 +13,12 @@ from clinicenv.profile import Trust
 from clinicenv.scenario import Fact, Scenario
 
 
+NO_FOCUS = frozenset(
+    {"main_problem", "name", "age", "ideas", "concerns", "expectations", "impact", "support", "collateral"}
+)
+"""What "when did it start?" after a question about it does not mean."""
+
+
 @dataclass(slots=True)
 class Hearing:
     """What a patient has heard so far. One per consultation."""
@@ -40,7 +46,8 @@ class Hearing:
         acts = list(reading.acts)
         if "repeat" not in acts and self._repeats(probes):
             acts.append("repeat")
-        self._focus = next((p.concept for p in reversed(probes) if p.concept), self._focus)
+        asked_about = (p.concept for p in reversed(probes) if p.concept and p.concept not in NO_FOCUS)
+        self._focus = next(asked_about, self._focus)
         self._move_trust(acts, turn)
         self.acts.update(acts)
         opened = [f for f in self.shut.values() if self._opens(f)]

@@ -25,6 +25,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     lint_content.image_files,
     lint_content.reachable,
     lint_content.required_for_task,
+    lint_content.storable,
     lint_content.origin,
 )
 

@@ -134,7 +134,8 @@ def reaches(index: FactIndex, question: str, fact: Fact) -> bool:
 
 def reachable(case: Case) -> Iterator[Finding]:
     """Each key fact can be asked for, and each question variant asks for its fact."""
-    index, keys = FactIndex.of(case.scenario), {k.id: n for n, k in enumerate(case.scenario.answer.key_facts)}
+    index = FactIndex(case.scenario.facts.values())
+    keys = {k.id: n for n, k in enumerate(case.scenario.answer.key_facts)}
     for where, fact in case.facts():
         works = [reaches(index, question, fact) for question in fact.question_variants]
         for n, (question, good) in enumerate(zip(fact.question_variants, works, strict=True)):
@@ -184,6 +185,14 @@ def required_for_task(case: Case) -> Iterator[Finding]:
             "no right answer; mark an option `correct: true` or list answers in `accept`",
             case.level,
         )
+
+
+def storable(case: Case) -> Iterator[Finding]:
+    """The case can be written down as JSON, which a run does."""
+    try:
+        _ = case.scenario.canonical
+    except (ValueError, RecursionError):
+        yield case.finding(("logic",), "nested too deeply for a run to store it; flatten or remove it")
 
 
 def origin(case: Case) -> Iterator[Finding]:

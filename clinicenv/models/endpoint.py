@@ -220,12 +220,9 @@ class Endpoint:
             raise self._status_error(e.status_code, e.body, e.code, _tries(e.request)) from None
         except openai.APIConnectionError as e:
             raise self._connection_error(_transport_error(e), _tries(e.request), limit) from None
-        except (
-            aiohttp.ClientError
-        ) as e:  # what the SDK's transport does not know, such as an answer that is not HTTP
-            raise self._error(
-                f"the server does not speak HTTP ({type(e).__name__}); check the address", "address"
-            ) from None
+        except aiohttp.ClientError as e:  # the SDK's transport does not know all of them
+            what = f"the server does not speak HTTP ({type(e).__name__}); check the address"
+            raise self._error(what, "address") from None
         return answer.http_response.content, answer.retries_taken + 1
 
     def _read(self, content: bytes, seconds: float, tries: int) -> Reply:
@@ -237,37 +234,32 @@ class Endpoint:
             raise self._error("the server's content filter withheld the reply", "refused")
         text, thoughts = _without_thoughts(_whole(said)) if isinstance(said, str) else ("", [])
         if not text and finish == "length":
-            raise self._error(
-                "the reply reached its token limit before any text; raise max_tokens", "bad_reply"
-            )
+            what = "the token limit ended the reply before any text; raise max_tokens"
+            raise self._error(what, "bad_reply")
         if not isinstance(said, str):
-            raise self._error(
-                f"the reply has no text content: {self._quote(content.decode(errors='replace'))}", "bad_reply"
-            )
+            raise self._bad_reply("has no text", content)
         thoughts += [t for f in ("reasoning_content", "reasoning") if isinstance(t := message.get(f), str)]
         reasoning = _whole("\n".join(t.strip() for t in dict.fromkeys(thoughts))) or None
-        return Reply(
-            text, reasoning, _usage(answer), seconds, tries, finish if isinstance(finish, str) else None
-        )
+        finish_reason = finish if isinstance(finish, str) else None
+        return Reply(text, reasoning, _usage(answer), seconds, tries, finish_reason)
 
     def _message(self, content: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """The answer, its first choice and that choice's message."""
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):
-            raise self._error(
-                f"the reply is not JSON: {self._quote(content.decode(errors='replace'))}", "bad_reply"
-            ) from None
+            raise self._bad_reply("is not JSON", content) from None
         try:
             choice = answer["choices"][0]
             message = choice["message"]
-            if isinstance(choice, dict) and isinstance(message, dict):
-                return answer, choice, message
         except (KeyError, IndexError, TypeError):
-            pass
-        raise self._error(
-            f"the reply has no choices: {self._quote(content.decode(errors='replace'))}", "bad_reply"
-        )
+            raise self._bad_reply("has no choices", content) from None
+        if not isinstance(choice, dict) or not isinstance(message, dict):
+            raise self._bad_reply("has no message", content)
+        return answer, choice, message
+
+    def _bad_reply(self, what: str, content: bytes) -> ModelError:
+        return self._error(f"the reply {what}: {self._quote(content.decode(errors='replace'))}", "bad_reply")
 
     def _status_error(self, status: int, body: object, code: str | None, tries: int) -> ModelError:
         quote = self._quote(_says(body))
@@ -289,9 +281,7 @@ class Endpoint:
             return self._error(f"the server gave up waiting {says}; try again", "timeout", tries)
         if status >= 500:
             return self._error(f"the server failed {says}; look at its log or try later", "server", tries)
-        return self._error(
-            f"the server refused the request {says}; check the settings and messages", "refused"
-        )
+        return self._error(f"the server refused the request {says}; check settings and messages", "refused")
 
     def _connection_error(self, e: BaseException, tries: int, limit: float) -> ModelError:
         import aiohttp

@@ -157,15 +157,16 @@ def _one(label: str, text: Callable[[Any], str]) -> Callable[[Event], Iterator[t
     return show
 
 
-def _trust(heard: Heard) -> str:
-    opened = f"; opens {', '.join(heard.opened)}" if heard.opened else ""
-    return f"(heard: {', '.join(heard.acts)}; trust {heard.trust:.2f}{opened})"
+def _heard(event: Event) -> Iterator[tuple[str, str]]:
+    heard: Heard = event.what  # type: ignore[assignment]
+    if heard.opened:
+        yield "·", f"(trust {heard.trust:.2f}: the patient is ready to tell {', '.join(heard.opened)})"
 
 
 _SHOWN: dict[type, Callable[[Event], Iterator[tuple[str, str]]]] = {
     DoorNote: _one("door note", lambda w: w.text),
     Say: _one("", lambda w: w.text),
-    Heard: _one("·", _trust),
+    Heard: _heard,
     Examine: _one("EXAMINE", lambda w: "; ".join(w.items)),
     OrderTests: _one("ORDER", lambda w: "; ".join(w.items)),
     RequestImage: _one("IMAGE", lambda w: "; ".join(w.items)),

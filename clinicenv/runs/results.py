@@ -117,8 +117,8 @@ class ResultLine(NamedTuple):
     status: str
     reason: str
     marks: dict[str, Any]
-    """`credit` (0..1), `correct` and `diagnosed` by the rule; `correct` is None where a task has no right answer; empty
-    where there is no verdict"""
+    """`credit` (0..1), `correct` and `diagnosed` by the rule; `correct` is None where a task has no right
+    answer; empty where there is no verdict"""
     turns: int
     minutes: int
     tests: int
@@ -126,7 +126,8 @@ class ResultLine(NamedTuple):
     """of tests and images, in the scenario's illustrative dollars"""
     repeat: int
     tokens: int
-    """of the models' calls in the try that ended so; what broken and killed tries spent is in calls.jsonl"""
+    """of the models' calls, in and out, in the try that ended so; what broken and killed tries spent is in
+    calls.jsonl"""
     offset: int
     length: int
 
@@ -290,6 +291,11 @@ def read_at(path: Path, result: ResultLine) -> bytes:
         return file.read(result.length)
 
 
+def call_tokens(call: Mapping[str, Any]) -> int:
+    """All tokens of a model's call; 0 where the endpoint told none."""
+    return (call.get("prompt_tokens") or 0) + (call.get("completion_tokens") or 0)
+
+
 def _tokens(path: Path) -> dict[tuple[str, int], int]:
     """Tokens by key and attempt. Of an attempt only the last session counts: the earlier ones were killed."""
     found: dict[tuple[str, int], tuple[int, int]] = {}
@@ -297,7 +303,7 @@ def _tokens(path: Path) -> dict[tuple[str, int], int]:
         try:
             attempt, session = (line.data["key"], line.data["attempt"]), line.data["session"]
             latest, tokens = found.get(attempt, (session, 0))
-            found[attempt] = (session, line.data.get("tokens", 0) + (tokens if session == latest else 0))
+            found[attempt] = (session, call_tokens(line.data) + (tokens if session == latest else 0))
         except (KeyError, TypeError) as e:
             raise unreadable(path, line.number) from e
     return {attempt: tokens for attempt, (_, tokens) in found.items()}

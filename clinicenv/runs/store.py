@@ -23,6 +23,7 @@ from clinicenv.runs.results import (
     Line,
     Log,
     ResultLine,
+    call_tokens,
     compact,
     read_at,
     read_index,
@@ -130,8 +131,8 @@ class Store:
         self._writing.append(text.encode(errors="replace"))
 
     def append_call(self, call: Mapping[str, Any]) -> None:
-        """Keeps the record of a model's call: `key` and `tokens` (a whole number, all kinds together), and
-        what else the caller wants to keep. The store adds `attempt` and `session` (see `attempt`)."""
+        """Keeps the record of a model's call: `key`, `prompt_tokens` and `completion_tokens` where known,
+        and what else the caller wants to keep. The store adds `attempt` and `session` (see `attempt`)."""
         self._writing.append_call(call)
 
     def attempt(self, key: str) -> int:
@@ -222,9 +223,7 @@ class _Writer:
             self._tokens.pop(result.key, None)
 
     def append_call(self, call: Mapping[str, Any]) -> None:
-        key, tokens = call["key"], call.get("tokens", 0)
-        if type(tokens) is not int:
-            raise ValueError(f"`tokens` of a call is a whole number, got {tokens!r}")
+        key, tokens = call["key"], call_tokens(call)
         with self._mutex:
             more = {"attempt": self.index.tries.get(key, 0), "session": self._session}
             self._calls.append(compact({**call, **more}).encode(errors="replace"))

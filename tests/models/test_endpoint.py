@@ -82,6 +82,7 @@ def test_a_rate_limit_that_stays_is_an_error_that_counts_the_tries() -> None:
         (HANG, "timeout"),
         (MALFORMED, "bad_reply"),
         (Failure(200, {"choices": []}), "bad_reply"),
+        (Failure(200, {"choices": [{"message": "hi"}]}), "bad_reply"),
         (Failure(200, {"error": "no"}), "bad_reply"),
         (Failure(200, "[]"), "bad_reply"),
         (Failure(400, {"error": {"message": "temperature is too high"}}), "refused"),
@@ -274,6 +275,7 @@ def test_ctrl_c_cancels_the_coroutine_and_lets_it_clean_up() -> None:
 
     async def long() -> None:
         try:
+            await asyncio.sleep(0.2)  # the caller waits by now
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.sleep(60)
         finally:

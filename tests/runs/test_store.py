@@ -114,15 +114,15 @@ def test_a_result_says_how_a_consultation_went(run: Path) -> None:
     fill(run, consultation("a", credit=0.25), consultation("b", "error"), consultation("c"))
     results = Store.open(run).results()
     a = results["a"]
-    assert (a.scenario, a.doctor, a.status, a.reason) == (
+    assert (a.scenario, a.arm, a.status, a.reason) == (
         "sharp-chest-pain-01",
         "bayes",
         "terminated",
         "diagnose",
     )
     assert (a.turns, a.minutes, a.tests, a.cost, a.repeat) == (2, 5, 1, 80.0, 3)
-    assert a.marks == {"credit": 0.25, "correct": False}
-    assert results["c"].marks == {"credit": 1.0, "correct": True}
+    assert a.marks == {"credit": 0.25, "correct": False, "diagnosed": True}
+    assert results["c"].marks == {"credit": 1.0, "correct": True, "diagnosed": True}
     assert results["b"].marks == {}
 
 
@@ -258,8 +258,12 @@ def test_a_key_may_be_shortened_while_it_is_one(run: Path) -> None:
 # Calls
 
 
+def tokens_of(store: Store) -> list[int]:
+    return [c["prompt_tokens"] + c["completion_tokens"] for c in store.calls()]
+
+
 def call(key: str, tokens: int) -> dict[str, object]:
-    return {"key": key, "role": "doctor", "turn": 0, "tokens": tokens, "cached": False}
+    return {"key": key, "role": "doctor", "turn": 0, "prompt_tokens": tokens - 1, "completion_tokens": 1}
 
 
 def test_tokens_are_those_of_the_try_that_ended_so(run: Path) -> None:
@@ -276,15 +280,18 @@ def test_tokens_are_those_of_the_try_that_ended_so(run: Path) -> None:
         assert {key: line.tokens for key, line in store.results().items()} == {"a": 15, "b": 20}
     store = Store.open(run)
     assert {key: line.tokens for key, line in store.results().items()} == {"a": 15, "b": 20}
-    assert sum(c["tokens"] for c in store.calls()) == 1042
+    assert sum(tokens_of(store)) == 1042
     assert [c["attempt"] for c in store.calls()] == [0, 0, 0, 1, 0]
     assert rebuilt(run) == (run / RESULTS).read_bytes()
 
 
-def test_a_call_with_tokens_that_are_no_number_is_refused(run: Path) -> None:
-    with write(run) as store, pytest.raises(ValueError, match="whole number"):
-        store.append_call({"key": "a", "tokens": {"in": 1}})
-    assert list(Store.open(run).calls()) == []
+def test_an_endpoint_that_tells_no_tokens_counts_none(run: Path) -> None:
+    with write(run) as store:
+        store.append_call({**call("a", 3), "completion_tokens": None})
+        store.append_call({"key": "a", "error": "timeout"})
+        store.append(consultation("a"))
+        assert store.results()["a"].tokens == 2
+    assert rebuilt(run) == (run / RESULTS).read_bytes()
 
 
 def test_a_torn_call_is_cut_off(run: Path) -> None:
@@ -293,10 +300,10 @@ def test_a_torn_call_is_cut_off(run: Path) -> None:
         store.append_call(call("a", 2))
     raw = (run / CALLS).read_bytes()
     (run / CALLS).write_bytes(raw[:-1])
-    assert [c["tokens"] for c in Store.open(run).calls()] == [1]
+    assert tokens_of(Store.open(run)) == [1]
     with write(run) as store:
         store.append_call(call("a", 3))
-        assert [c["tokens"] for c in store.calls()] == [1, 3]
+        assert tokens_of(store) == [1, 3]
 
 
 def test_a_broken_last_call_is_named(run: Path) -> None:
@@ -610,7 +617,7 @@ def test_calls_torn_anywhere_keep_all_whole_lines(
     (folder / CALLS).write_bytes(raw)
     with write(folder) as store:
         store.append_call(call("new", 5))
-        assert [c["tokens"] for c in store.calls()] == [10**n for n in range(raw.count(b"\n"))] + [5]
+        assert tokens_of(store) == [10**n for n in range(raw.count(b"\n"))] + [5]
         assert list(store.calls())[-1]["session"] == 1
 
 

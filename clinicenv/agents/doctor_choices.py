@@ -1,0 +1,75 @@
+"""What the scripted doctor asks, examines and orders next, by its differential."""
+
+from functools import lru_cache
+
+from clinicenv.agents.doctor_notes import Notes
+from clinicenv.clinic.catalogue import CatalogueTest, catalogue, find
+from clinicenv.clinic.differential import BANDS, Evidence, Shown, disease, next_findings, next_tests
+
+DANGER = 0.02
+"""The posterior from which a disease that must not be missed gets its own test."""
+
+
+def worth_asking(notes: Notes, barred: frozenset[str]) -> list[str]:
+    """Up to three findings that tell most, of those not asked yet and not `barred`."""
+    return list(
+        _next_findings(
+            (notes.age, notes.sex),
+            tuple(sorted(notes.findings.items())),
+            tuple(sorted(notes.tests.items(), key=str)),
+            frozenset(notes.asked | barred),
+        )
+    )
+
+
+@lru_cache(maxsize=4096)
+def _next_findings(
+    who: tuple[float, str],
+    findings: tuple[tuple[str, bool], ...],
+    tests: tuple[tuple[str, Shown], ...],
+    asked: frozenset[str],
+) -> tuple[str, ...]:
+    return tuple(next_findings(Evidence(*who, dict(findings), dict(tests)), 3, asked))
+
+
+def telling_signs(notes: Notes, most: int) -> list[str]:
+    """The examinations that the likely diseases would show most of."""
+    worth: dict[str, float] = {}
+    for name, probability in notes.ranked()[:8]:
+        for sign, band in disease(name).signs.items():
+            worth[sign] = worth.get(sign, 0.0) + probability * BANDS[band]
+    worth.pop("vital signs", None)
+    return sorted(worth, key=lambda sign: (-worth[sign], sign))[:most]
+
+
+def _proposed(notes: Notes, most: int) -> list[CatalogueTest]:
+    names = next_tests(notes.evidence, most, notes.ordered)
+    return [test for name in names if (test := find(name))]
+
+
+def basic_tests(notes: Notes) -> list[CatalogueTest]:
+    """Blood and bedside tests and the ECG, the most telling for their cost."""
+    simple = [
+        t for t in _proposed(notes, 12) if t.category in ("lab", "bedside", "ecg") and t.invasiveness == 0
+    ]
+    return simple[:4]
+
+
+def telling_tests(notes: Notes) -> list[CatalogueTest]:
+    """The best tests for the favourite and for the likeliest danger, and the most telling for its cost."""
+    ranked = notes.ranked()
+    wanted = _best_tests(ranked[0][0], notes, invasive=2)[:2]
+    danger = next((n for n, p in ranked[1:] if p > DANGER and disease(n).must_not_miss), None)
+    if danger:
+        wanted += _best_tests(danger, notes, invasive=1)[:1]
+    wanted += _proposed(notes, 2)
+    return list({t.id: t for t in wanted}.values())[:4]
+
+
+def _best_tests(name: str, notes: Notes, invasive: int) -> list[CatalogueTest]:
+    """The disease's tests that were not ordered, up to that invasiveness, by sensitivity plus specificity."""
+    known = disease(name).tests
+    left = [t for t in known if t not in notes.ordered and t not in notes.tests]
+    left = [t for t in left if catalogue()[t].invasiveness <= invasive]
+    best = sorted(left, key=lambda t: (-known[t].sensitivity - known[t].specificity, t))
+    return [catalogue()[t] for t in best]
