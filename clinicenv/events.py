@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter
@@ -457,8 +458,17 @@ class Trajectory:
 _PLAIN = (str, int, float, bool, type(None))
 
 
+@cache
+def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a class and their defaults (MISSING where there is none)."""
+    return tuple(
+        (f.name, f.default_factory() if f.default_factory is not MISSING else f.default)
+        for f in fields(kind)
+    )
+
+
 def to_data(value: Any) -> Any:
-    """Plain JSON data; fields that hold nothing (None, empty) are left out."""
+    """Plain JSON data; an empty field (None, no text, no items) is left out where that is its default."""
     if isinstance(value, _PLAIN):
         return value.value if isinstance(value, Role) else value
     if isinstance(value, Mapping):
@@ -466,9 +476,9 @@ def to_data(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [to_data(v) for v in value]
     data = {}
-    for name in value.__dataclass_fields__:
+    for name, default in _defaults(type(value)):  # type: ignore[arg-type]
         v = getattr(value, name)
-        if v is not None and v != "" and v != () and v != {}:
+        if v or isinstance(v, (bool, int, float)) or v != default:
             data[name] = to_data(v)
     return data
 

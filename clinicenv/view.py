@@ -1,6 +1,6 @@
 """What one role may know at this moment: separate frozen objects, the only thing an agent receives."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from clinicenv.events import (
@@ -166,7 +166,7 @@ def _plain(result: Result) -> Result:
     return replace(result, ids=(), source="scenario", route=())
 
 
-def for_patient(event: Event, n: int, shut: Sequence[str], sees_locked: bool) -> Event | None:
+def for_patient(event: Event, n: int, shut: Collection[str], sees_locked: bool) -> Event | None:
     """The event as the patient sees it, or None. `shut` are the ids of facts still locked."""
     what = event.what
     if event.role is Role.PATIENT:

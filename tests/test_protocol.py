@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clinicenv.events import (
@@ -318,8 +318,10 @@ def test_parse_undoes_render(actions: list[Action]) -> None:
     assert parse(render(actions), ALL) == actions
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(TEXTS, st.sampled_from([ALL, DIAGNOSING, (Say, Leave), (Diagnose, Answer), (OrderTests,)]))
+@example("DIAGNOSE:\nLEAVE:\nPLAN: rest\nSAY: - bye", ALL)
+@example("ORDER:\nSAY: - smoke?\nDIAGNOSE: \n* ", ALL)
 def test_what_was_read_reads_the_same_again(text: str, legal: tuple[type, ...]) -> None:
     actions = parse(text, legal)
     assert actions

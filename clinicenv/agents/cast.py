@@ -44,7 +44,7 @@ class Cast:
         moderator: Player | None = None,
         *,
         profiles: Mapping[str, str | BiasProfile] | None = None,
-        arguments: Mapping[str, Mapping[str, Any]] | None = None,
+        arguments: Mapping[Any, Mapping[str, Any]] | None = None,
     ) -> None:
         players = {"doctor": doctor, "patient": patient, "measurement": measurement, "moderator": moderator}
         self._agents: dict[Role, Agent] = {}

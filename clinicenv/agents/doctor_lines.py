@@ -21,8 +21,8 @@ ANYTHING_ELSE = (
     "Is there anything else that I should know?",
 )
 ANSWERS = (
-    "I can see why you ask. I think it is too early to be sure, and I will explain what I find as we go.",
-    "That is a good question. I will explain what I think it is, and we will get to the bottom of it.",
+    "I can see why you ask. It is too early to be sure, and I will explain what I find as we go.",
+    "That is a good question. I will explain it as soon as we know, and we will get to the bottom of it.",
 )
 COMFORTS = (
     "I am sorry to hear that, it must be hard. Thank you for telling me.",
@@ -53,6 +53,11 @@ EVASIVE = re.compile(r"rather not|to do with it|something else\?|don't want to|n
 """How people decline to answer."""
 PUZZLED = re.compile(r"another way\?|(?:do|did) you mean\?|don't understand", re.IGNORECASE)
 """How people say that they did not understand."""
+
+ABOUT_PRIVACY = re.compile(
+    r"what I (?:tell|say)|tell (?:my|any|her|him|them)|who (?:will|gets|can)|private", re.IGNORECASE
+)
+"""Questions on who will know."""
 
 SENSITIVE = frozenset(
     {"sexual_history", "sexual_partners", "genital_ulcer", "genital_discharge", "vaginal_discharge", "hiv"}
@@ -93,7 +98,7 @@ _QUESTIONS = {
     "orthopnoea": "Do you get breathless when lying flat?",
     "over_the_counter": "Do you take anything from the pharmacy?",
     "pelvic_pain": "Have you had pelvic pain?",
-    "skin_lesion": "Have you noticed a skin lesion?",
+    "skin_lesion": "Do you have a skin lesion?",
     "urinary_frequency": "Have you been passing urine more often?",
     "work_exposure": "Have you been exposed to dust or chemicals?",
     "smoking": "Do you smoke?",
@@ -124,9 +129,14 @@ _QUESTIONS = {
     "hospital_admission": "Have you been in hospital before?",
     "vaccination": "Are your vaccinations up to date?",
     "caffeine": "Have you had coffee or tea?",
+    "feeding": "How is feeding going?",
+    "wet_nappies": "Are there fewer wet nappies?",
+    "birth_history": "Were there any problems with the birth?",
+    "development": "Is there any worry about development?",
 }
 _PERSON = {"he": ("he", "his", "him"), "she": ("she", "her", "her"), "they": ("they", "their", "them")}
-_TURNED = re.compile(r"\b(Have|Do|Are|Could|have|do|are|could) you\b|\b(your|you|Your|You)\b")
+_TURNED = re.compile(r"\b(Have|Do|Are|Could|have|do|are|could) you\b|(?<!\baround )\b(your|you|Your|You)\b")
+"""What changes when a parent is asked: "around you" means the family, and stays."""
 _SINGULAR = {"have": "has", "do": "does", "are": "is"}
 
 
@@ -171,7 +181,10 @@ def _wordings(concept: str) -> tuple[str, ...]:
 
 def question(concept: str, who: str, number: float) -> str:
     """A closed question about a finding or topic; `number` in [0, 1) picks the wording."""
-    return addressed(pick(_wordings(concept), number), who)
+    wordings = _wordings(concept)
+    if who != "you":  # a parent notices, not the child
+        wordings = tuple(w for w in wordings if "noticed" not in w) or wordings
+    return addressed(pick(wordings, number), who)
 
 
 @cache
@@ -210,13 +223,13 @@ def on_the_problem(concept: str | None, who: str) -> dict[str, str]:
         "timing": "Is it there all the time, or does it come and go?",
         "exacerbating": "Does anything make it worse?",
         "relieving": "Does anything make it better?",
-        "severity": "How bad is it?",
+        "severity": f"How bad is the {name}?",
         "course": "Is it getting better or worse?",
         "association": "Are there any other symptoms with it?",
     }
     if concept == "pain" or concept in _pains():
         lines |= {"site": f"Where exactly is the {name}?", "radiation": "Does it spread anywhere?"}
-        lines["severity"] = "How bad is it on a scale of one to ten?"
+        lines["severity"] = f"How bad is the {name} on a scale of one to ten?"
     return {slot: addressed(line, who) for slot, line in lines.items()}
 
 

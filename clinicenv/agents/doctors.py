@@ -12,24 +12,10 @@ from clinicenv.agents import doctor_lines as lines
 from clinicenv.agents.doctor_choices import basic_tests, telling_signs, telling_tests, worth_asking
 from clinicenv.agents.doctor_notes import Notes, band_of, take_notes, unfit
 from clinicenv.clinic.catalogue import catalogue
-from clinicenv.clinic.differential import (
-    disease,
-    diseases,
-    plan_for,
-)
+from clinicenv.clinic.differential import disease, diseases, plan_for
 from clinicenv.consultation import Agent, Turn
 from clinicenv.draws import Draw, pick
-from clinicenv.events import (
-    Action,
-    Answer,
-    Diagnose,
-    Examine,
-    Leave,
-    OrderTests,
-    Plan,
-    RequestImage,
-    Say,
-)
+from clinicenv.events import Action, Answer, Diagnose, Examine, Leave, OrderTests, Plan, RequestImage, Say
 from clinicenv.view import AskedOption, DoctorView
 
 TOP = 5
@@ -39,6 +25,8 @@ SURE = 0.95
 """The posterior at which the scripted doctor stops early."""
 
 LEAST_TURNS = 10
+"""Before this turn it never stops early."""
+
 _EXAMINATIONS = (
     "vital signs",
     "general inspection",
@@ -174,6 +162,18 @@ def agenda(max_turns: int) -> tuple[Step, ...]:
     return tuple(_AGENDA[n][0] for n in sorted(kept))
 
 
+_TOPICS: dict[Step, tuple[str, ...]] = {
+    "past": ("past_illness", "medication", "allergy"),
+    "family": ("family_history", "smoking", "alcohol", "recreational_drugs"),
+    "living": ("occupation", "home_situation", "travel", "contacts_ill"),
+}
+_INFANT_TOPICS: dict[Step, tuple[str, ...]] = {
+    "past": ("past_illness", "medication", "allergy", "birth_history"),
+    "family": ("family_history", "feeding", "wet_nappies"),
+    "living": ("vaccination", "development", "travel", "contacts_ill"),
+}
+
+
 class ScriptedDoctor:
     """A full history, an examination and tests by what its differential says, then a diagnosis and a plan."""
 
@@ -213,11 +213,7 @@ class ScriptedDoctor:
     @staticmethod
     def _concepts(step: Step, notes: Notes) -> list[str]:
         barred = unfit(notes.sex, band_of(notes.age))
-        fixed = {
-            "past": ("past_illness", "medication", "allergy"),
-            "family": ("family_history", "smoking", "alcohol", "recreational_drugs"),
-            "living": ("occupation", "home_situation", "travel", "contacts_ill"),
-        }.get(step)
+        fixed = (_INFANT_TOPICS if band_of(notes.age) == 0 else _TOPICS).get(step)
         if fixed:
             return [c for c in fixed if c not in barred and c not in notes.asked]
         again = [c for c in notes.evaded if c in lines.SENSITIVE and not _confided(notes)]
@@ -280,12 +276,16 @@ def _confided(notes: Notes) -> bool:
 def _before(draw: Draw, notes: Notes, concepts: Iterable[str]) -> list[str]:
     """What goes before the questions: an answer to the patient's own, comfort, a word on confidence."""
     first: list[str] = []
+    private = bool(notes.evaded)
     if notes.reply.endswith("?") and not notes.evaded and not lines.PUZZLED.search(notes.reply):
-        first.append(pick(lines.ANSWERS, draw("answer")))
+        asked = notes.reply[max(notes.reply.rfind(mark, 0, -1) for mark in ".!?") + 1 :]
+        private = bool(lines.ABOUT_PRIVACY.search(asked))
+        if not private:
+            first.append(pick(lines.ANSWERS, draw("answer")))
     if not lines.UPSETTING.isdisjoint(notes.news):
         first.append(pick(lines.COMFORTS, draw("comfort")))
-    sensitive = bool(notes.evaded) or any(c in lines.SENSITIVE for c in concepts)
-    if sensitive and not _confided(notes):
+    private = private or any(c in lines.SENSITIVE for c in concepts)
+    if private and not _confided(notes):
         first.append(pick(lines.CONFIDING, draw("confiding")))
     return first
 

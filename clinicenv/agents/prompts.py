@@ -185,7 +185,6 @@ def _image(image: Image) -> dict[str, Any]:
 _LEVELS = {
     "A": "You speak the doctor's language poorly: short, simple sentences, and you ask when a word is hard.",
     "B": "You speak in simple everyday sentences.",
-    "C": "",
 }
 
 
@@ -194,7 +193,7 @@ def manner(profile: BiasProfile) -> dict[str, Any]:
     own = profile.prompt
     if own.style or own.rules:
         return {"style": own.style, "rules": list(own.rules)}
-    words = [*_persona(profile.persona)] if profile.target == "patient" else []
+    words = list(_persona(profile.persona)) if profile.target == "patient" else []
     words += [_bias(b.kind, b.strength, b.toward, b.about) for b in profile.biases if b.strength > 0]
     return {"style": " ".join(words), "rules": []}
 
@@ -202,7 +201,7 @@ def manner(profile: BiasProfile) -> dict[str, Any]:
 def _persona(p: Persona) -> Iterator[str]:
     if p.personality != "plain":
         yield f"Your manner is {p.personality.replace('_', ' ')}."
-    if _LEVELS[p.language_level]:
+    if p.language_level in _LEVELS:
         yield _LEVELS[p.language_level]
     if p.recall < 0.7:
         yield "You often cannot remember dates and details, and then you say so."

@@ -2,15 +2,18 @@
 
 import json
 import os
+import socket
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from clinicenv import __version__, shipped
 from clinicenv.agents.cards import ROLES, cards
 from clinicenv.clinic.lint import lint_file
+from clinicenv.files import printable
 from clinicenv.scenario import find_files
 
 EXTRAS = {"models": ("openai", "aiohttp"), "gym": ("gymnasium",)}
@@ -59,8 +62,19 @@ def _models() -> list[tuple[str, str, str]]:
     url = os.environ.get("OPENAI_BASE_URL")
     rows = [("OPENAI_API_KEY", "ok" if key else "missing", "set" if key else "needed for openai:NAME at OpenAI only")]
     if url:
-        from clinicenv.models.endpoint import reachable
-
-        problem = reachable(url)
+        problem = unreachable(url)
         rows.append(("OPENAI_BASE_URL", "broken" if problem else "ok", problem or "answers"))
     return rows
+
+
+def unreachable(url: str) -> str | None:
+    """Why nothing listens there, or None. Opens a connection and sends nothing."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        if not parts.hostname or not port:
+            return "is no http(s) address"
+        socket.create_connection((parts.hostname, port), timeout=3).close()
+    except (OSError, ValueError) as e:
+        return f"nothing answers at {printable(parts.hostname or '')}: {printable(str(e))}"
+    return None

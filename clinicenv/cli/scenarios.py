@@ -76,7 +76,9 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for n, name in enumerate(columns):
+        table.add_column(name, no_wrap=n == 0)
     for row in rows:
         table.add_row(*(Text(printable(str(cell))) for cell in row))
     return table

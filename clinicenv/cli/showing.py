@@ -70,7 +70,7 @@ def _patient(s: Scenario) -> Iterator[Part]:
     if p.informant != "self":
         yield f"Speaks for the patient: {p.informant} {p.informant_name or ''}"
     yield f"Appearance: {p.appearance}"
-    yield f"Opening: {p.opening[0]}"
+    yield from (f"Opening: {line}" for line in p.opening)
     yield (
         ("fact", "concept", "slot", "disclosure", "says"),
         [(f.id, f.concept, f.slot, f.disclosure, f.say[0]) for f in s.facts.values()],
@@ -79,7 +79,8 @@ def _patient(s: Scenario) -> Iterator[Part]:
 
 def _measurements(s: Scenario, answer: bool) -> Iterator[Part]:
     if s.exam.vitals:
-        yield "Vital signs: " + ", ".join(f"{n} {_plain(v.value)} {v.unit}".strip() for n, v in s.exam.vitals.items())
+        vitals = (f"{name} {_plain(v.value)} {v.unit}".strip() for name, v in s.exam.vitals.items())
+        yield f"Vital signs: {', '.join(vitals)}"
     if s.exam.findings:
         yield ("finding", "system", "shows"), [(f.id, f.system, f.text) for f in s.exam.findings]
     orders: list[Test | Image] = [*s.tests, *s.images]

@@ -207,7 +207,7 @@ class _Answer:
             self.volunteer(probe.intent)
         elif any(i in self.facts for i in probe.facts):
             self._recorded(probe, [self.facts[i] for i in probe.facts if i in self.facts])
-        elif probe.text not in self.evaded:
+        elif not probe.text or probe.text not in self.evaded:
             self._unrecorded(probe)
 
     def volunteer(self, intent: str) -> None:

@@ -143,7 +143,8 @@ def _cleaned(said: str) -> str:
 
 
 def _equal(said: str, name: str) -> bool:
-    return _words(said) == _words(name) and not _opposed(said, [name])
+    same = _words(said) == _words(name) or _words(said.replace("-", "")) == _words(name.replace("-", ""))
+    return same and not _opposed(said, [name])
 
 
 def _opposed(said: str, names: Iterable[str]) -> bool:

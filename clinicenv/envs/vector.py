@@ -66,8 +66,9 @@ class ConsultationVectorEnv(SyncVectorEnv[Any, Any]):
         marked = rest.pop("reset_mask", None)
         mask = np.ones(self.num_envs, np.bool_) if marked is None else marked
         kept = dict(options) if options else None  # the stock code takes the mask out of what it is given
-        if self._threads is None or len(seeds) != self.num_envs or not _fits(mask, self.num_envs):
-            return super().reset(seed=seeds, options=kept)  # which words the errors
+        wrong = len(seeds) != self.num_envs or not _fits(mask, self.num_envs)
+        if self._threads is None or wrong:  # the stock code says what is wrong
+            return super().reset(seed=seeds, options=kept)
 
         def play(i: int) -> list[Any]:
             return [self.envs[i].reset(seed=seeds[i], options=rest)] if mask[i] else []
@@ -81,17 +82,15 @@ class ConsultationVectorEnv(SyncVectorEnv[Any, Any]):
             return super().step(actions)
         each = list(iterate(self.action_space, actions))
 
+        same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+
         def play(i: int) -> list[Any]:
             env = self.envs[i]
-            if self._autoreset_envs[i]:  # the stock code refuses this itself where autoreset is disabled
+            if self._autoreset_envs[i] and not same_step:
+                # where autoreset is disabled, the stock code refuses the step itself
                 return [env.reset()] if self.autoreset_mode is AutoresetMode.NEXT_STEP else []
             result = env.step(each[i])
-            ended = result[2] or result[3]
-            return (
-                [result, env.reset()]
-                if ended and self.autoreset_mode is AutoresetMode.SAME_STEP
-                else [result]
-            )
+            return [result, env.reset()] if same_step and (result[2] or result[3]) else [result]
 
         with self._played(play):
             return super().step(actions)

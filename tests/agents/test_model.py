@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from fake_server import FakeServer, Messages, script
 
 from clinicenv.agents.calls import CALL_LOG
 from clinicenv.agents.cards import load_card
@@ -16,7 +17,6 @@ from clinicenv.events import Action, Diagnose, Leave, Notice, OrderTests, Report
 from clinicenv.files import InputError
 from clinicenv.models import loop
 from clinicenv.scenario import Scenario, load_scenario
-from tests.fake_server import FakeServer, Messages, script
 
 KEY = "sk-test-0123456789abcdef"
 CHEST = "sharp-chest-pain-01"
