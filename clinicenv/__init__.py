@@ -28,8 +28,6 @@ _HOME = {
     "InputError": "clinicenv.files",
 }
 
-__all__ = sorted(_HOME)
-
 
 def __getattr__(name: str) -> Any:
     """Imports a name when it is first used, so that `import clinicenv` stays light."""
@@ -39,4 +37,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*_HOME, "__version__"]

@@ -46,7 +46,7 @@ from clinicenv.events import (
     to_data,
 )
 from clinicenv.profile import BiasProfile
-from clinicenv.scenario import Scenario, Task
+from clinicenv.scenario import Scenario
 from clinicenv.view import (
     AskedOption,
     DoctorView,
@@ -234,6 +234,11 @@ class Consultation:
 
     # What is asked of it
 
+    @cached_property
+    def key(self) -> str:
+        """Its name in a run."""
+        return self.header.key
+
     @property
     def pending(self) -> Turn | None:
         """The turn that is due, or None when it is over."""
@@ -246,7 +251,7 @@ class Consultation:
     @property
     def trajectory(self) -> Trajectory:
         """The log so far, or the whole of it."""
-        return Trajectory(self.header, tuple(self._events), self._outcome, self.header.key)
+        return Trajectory(self.header, tuple(self._events), self._outcome, self.key)
 
     def submit(self, actions: Acted) -> None:
         """Takes what the pending role did. IllegalAction on a wrong one, and nothing has changed."""
@@ -335,12 +340,16 @@ class Consultation:
 
     def _answered(self, acts: list[Action]) -> None:
         for act in acts:
-            if isinstance(act, Say) and act.ids_by is None:
-                act = replace(act, ids=facts_told(act.text, self.scenario.facts.values()), ids_by="rule")
-            self._log(Role.PATIENT, act)
+            self._log(Role.PATIENT, self._annotated(act) if isinstance(act, Say) else act)
         if isinstance(acts[-1], Leave):
             return self._finish("truncated", "patient_left")
         return self._doctor_is_due()
+
+    def _annotated(self, say: Say) -> Say:
+        """With the ids of the facts it told; the rule finds them where the agent does not say."""
+        if say.ids_by is not None:
+            return say
+        return replace(say, ids=facts_told(say.text, self.scenario.facts.values()), ids_by="rule")
 
     def _finish(self, status: Status, reason: str) -> None:
         """The rule's verdict, then whoever may judge or rate, then the end."""

@@ -49,9 +49,7 @@ class Draws:
 
     def integer(self, role: str, mechanism: str, turn: int, item: str = "") -> int:
         """A 64-bit integer, e.g. a language model's own seed."""
-        repeat = str(self.repeat) + "".join(
-            f"/{f.turn}.{f.sibling}" for f in self.forks if turn > f.turn
-        )
+        repeat = str(self.repeat) + "".join(f"/{f.turn}.{f.sibling}" for f in self.forks if turn > f.turn)
         key = "\x1f".join((str(self.seed), repeat, self.lineage, role, mechanism, str(turn), item))
         return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
 

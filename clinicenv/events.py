@@ -359,7 +359,7 @@ Status: TypeAlias = Literal["terminated", "truncated", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it ended: `reason` is e.g. `diagnose`, `max_turns`, `minutes`, `budget`, `patient_left`, `failed`."""
+    """How it ended: `reason` is the final action, the limit, `patient_left` or `failed`."""
 
     status: Status
     reason: str
@@ -402,9 +402,19 @@ class Header:
     @property
     def key(self) -> str:
         """The consultation's name in a run: a hash of all that decides it, versions apart."""
-        data = to_data(replace(self, versions={}))
-        text = json.dumps(data, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self.key_of(self.repeat, self.digest())
+
+    def digest(self) -> "hashlib._Hash":
+        """A hash of all but the repeat: many repeats share it."""
+        data = to_data(replace(self, versions={}, repeat=0))
+        return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode())
+
+    @staticmethod
+    def key_of(repeat: int, digest: "hashlib._Hash") -> str:
+        """The key of a repeat."""
+        digest = digest.copy()
+        digest.update(str(repeat).encode())
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,8 +472,7 @@ _PLAIN = (str, int, float, bool, type(None))
 def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
     """The fields of a class and their defaults (MISSING where there is none)."""
     return tuple(
-        (f.name, f.default_factory() if f.default_factory is not MISSING else f.default)
-        for f in fields(kind)
+        (f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(kind)
     )
 
 

@@ -17,7 +17,11 @@ M = TypeVar("M", bound=BaseModel)
 MAX_BYTES = 4_000_000
 """No scenario, card or specification comes near this; a larger file is not one."""
 
+MAX_DEPTH = 50
+"""Levels of nesting; a scenario has eight. Deeper ones cost the parser time that grows with their square."""
+
 _ANCHOR = re.compile(r"(?:^|[\s\[{,:-])[&*]\w", re.MULTILINE)
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 class InputError(Exception):
@@ -38,7 +42,9 @@ class Fault:
     what: str
 
     def error(self, file: Path | str) -> InputError:
-        return InputError(f"{self.field}: {self.what}" if self.field else self.what, file=file, line=self.line)
+        return InputError(
+            f"{self.field}: {self.what}" if self.field else self.what, file=file, line=self.line
+        )
 
 
 class FileFaults(InputError):
@@ -108,6 +114,8 @@ class Document:
 def parse_yaml(text: str, file: Path | str) -> Document:
     """Safe YAML without aliases and without a key twice; an InputError with the line otherwise."""
     try:
+        if _bracket_depth(text) > MAX_DEPTH:
+            raise InputError(f"nested more than {MAX_DEPTH} levels deep; a file of ours is not", file=file)
         if _ANCHOR.search(text):
             for event in yaml.parse(text, yaml.CSafeLoader):
                 if isinstance(event, yaml.AliasEvent):
@@ -146,7 +154,18 @@ def _line(mark: Any) -> int | None:
     return None if mark is None else int(mark.line) + 1
 
 
-def _repeated_keys(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
+def _bracket_depth(text: str) -> int:
+    """The deepest nesting of brackets, those in quoted text counted too."""
+    depth = deepest = 0
+    for match in _BRACKET.finditer(text):
+        depth = depth + 1 if match[0] in "[{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _repeated_keys(node: yaml.Node, depth: int = 0) -> Iterator[yaml.ScalarNode]:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
@@ -154,10 +173,10 @@ def _repeated_keys(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
                 if key.value in seen:
                     yield key
                 seen.add(key.value)
-            yield from _repeated_keys(value)
+            yield from _repeated_keys(value, depth + 1)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            yield from _repeated_keys(value)
+            yield from _repeated_keys(value, depth + 1)
 
 
 def load_model(model: type[M], file: Path) -> tuple[M, Document]:
@@ -194,7 +213,8 @@ def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         return "is missing; add it"
     if kind == "extra_forbidden":
-        return f"is not a field here{did_you_mean(str(error['loc'][-1]), field_names(model))}; rename or remove it"
+        near = did_you_mean(str(error["loc"][-1]), field_names(model))
+        return f"is not a field here{near}; rename or remove it"
     if kind == "string_type":
         return f"should be text, found {_kind(given)}; put it in quotes if it is meant as text"
     if kind == "value_error":
@@ -206,9 +226,9 @@ def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 def did_you_mean(word: str, known: Iterator[str] | list[str] | set[str]) -> str:
     """` (did you mean X?)`, or nothing where no known word is near."""
-    from rapidfuzz import process
+    from rapidfuzz import fuzz, process
 
-    near = process.extractOne(word, sorted(known), score_cutoff=70)
+    near = process.extractOne(word, sorted(known), scorer=fuzz.ratio, score_cutoff=65)
     return f" (did you mean `{near[0]}`?)" if near else ""
 
 

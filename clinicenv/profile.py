@@ -1,4 +1,4 @@
-"""Bias profiles: persona numbers and biases for one role. They change what is said, believed or done, never a fact."""
+"""Bias profiles: persona numbers and biases for one role. They change what is said or done, never a fact."""
 
 from pathlib import Path
 from typing import Annotated, Literal

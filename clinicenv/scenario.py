@@ -20,9 +20,7 @@ Texts = tuple[Text, ...]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
 Disclosure = Literal["spontaneous", "open", "asked", "probed", "trust", "never"]
-Section = Literal[
-    "hpi", "pmh", "psh", "meds", "allergy", "fh", "sh", "ros", "gyn", "ice", "identity"
-]
+Section = Literal["hpi", "pmh", "psh", "meds", "allergy", "fh", "sh", "ros", "gyn", "ice", "identity"]
 Slot = Literal[
     "present", "site", "onset", "character", "radiation", "association", "timing",
     "exacerbating", "relieving", "severity", "course", "dose", "detail",
@@ -593,7 +591,12 @@ def _select_one(part: str) -> Iterator[Scenario]:
     if part == "all" or key in ("split", "specialty", "tag", "task"):
         for path in find_files(shipped.folder("scenarios")):
             s = load_file(path)
-            has = {"split": (s.meta.split,), "specialty": (s.meta.specialty,), "tag": s.meta.tags, "task": (s.task,)}
+            has = {
+                "split": (s.meta.split,),
+                "specialty": (s.meta.specialty,),
+                "tag": s.meta.tags,
+                "task": (s.task,),
+            }
             if part == "all" or value in has[key]:
                 yield s
     elif Path(part).is_dir():

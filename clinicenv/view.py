@@ -145,20 +145,24 @@ def script_of(scenario: Scenario) -> Script:
     )
 
 
+def _numbered(event: Event, n: int) -> Event:
+    return Event(n, event.turn, event.role, event.what)
+
+
 def for_doctor(event: Event, n: int) -> Event | None:
     """The event as the doctor sees it, numbered in its own view, or None."""
     what = event.what
     if event.role is Role.DOCTOR:
-        return replace(event, n=n)
+        return _numbered(event, n)
     if isinstance(what, Notice):
-        return replace(event, n=n) if what.to is Role.DOCTOR else None
+        return _numbered(event, n) if what.to is Role.DOCTOR else None
     if not isinstance(what, _SEEN_BY_DOCTOR):
         return None
     if isinstance(what, (Report, Released)):
         what = replace(what, results=tuple(_plain(r) for r in what.results))
     if isinstance(what, Say):
         what = Say(what.text)
-    return replace(event, n=n, what=without_aside(what))
+    return Event(n, event.turn, event.role, without_aside(what))
 
 
 def _plain(result: Result) -> Result:
@@ -170,21 +174,18 @@ def for_patient(event: Event, n: int, shut: Collection[str], sees_locked: bool) 
     """The event as the patient sees it, or None. `shut` are the ids of facts still locked."""
     what = event.what
     if event.role is Role.PATIENT:
-        return replace(event, n=n)
+        return _numbered(event, n)
     if isinstance(what, Heard):
         if not sees_locked:
-            probes = tuple(
-                replace(p, facts=tuple(i for i in p.facts if i not in shut)) for p in what.probes
-            )
+            probes = tuple(replace(p, facts=tuple(i for i in p.facts if i not in shut)) for p in what.probes)
             what = replace(what, probes=probes)
-        return replace(event, n=n, what=what)
+        return Event(n, event.turn, event.role, what)
     if isinstance(what, Notice):
-        return replace(event, n=n) if what.to is Role.PATIENT else None
+        return _numbered(event, n) if what.to is Role.PATIENT else None
     if isinstance(what, Diagnose):  # the patient hears what it is told, not the ranked list
         return None
     if isinstance(what, (Examine, OrderTests, RequestImage)):
-        return replace(event, n=n, what=without_aside(what))
+        return Event(n, event.turn, event.role, without_aside(what))
     if not isinstance(what, _SEEN_BY_PATIENT):
         return None
-    return replace(event, n=n, what=without_aside(what))
-
+    return Event(n, event.turn, event.role, without_aside(what))

@@ -35,9 +35,8 @@ class Lines:
 class Unhelpful:
     """A patient seated as a model is: without locked facts. Says the same to everything."""
 
-    settings = {"kind": "model", "name": "unhelpful"}
-
     def __init__(self) -> None:
+        self.settings = {"kind": "model", "name": "unhelpful"}
         self.views: list[object] = []
 
     def act(self, turn: Turn) -> Action:
@@ -45,7 +44,9 @@ class Unhelpful:
         return Report(()) if Report in turn.legal else Say("I don't know.")
 
 
-def clinicenv(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def clinicenv(
+    *arguments: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "clinicenv", *arguments],

@@ -14,9 +14,9 @@ from clinicenv.events import (
     Notice,
     OrderTests,
     Plan,
-    RequestImage,
     Released,
     Report,
+    RequestImage,
     Role,
     Say,
     Trajectory,
@@ -49,7 +49,10 @@ def test_starts_with_the_door_note_and_the_opening_line(scenario: Scenario) -> N
 
 
 def test_measurement_answers_before_the_patient_and_once_for_all_says(scenario: Scenario) -> None:
-    acts = [[Say("Does it hurt to breathe in?"), OrderTests(["ECG"]), Say("Do you smoke?")], Diagnose(["flu"])]
+    acts = [
+        [Say("Does it hurt to breathe in?"), OrderTests(["ECG"]), Say("Do you smoke?")],
+        Diagnose(["flu"]),
+    ]
     t = play(scenario, Cast(doctor=Lines(acts)))
     turn_one = [k for k, e in zip(kinds(t), t.events, strict=True) if e.turn == 1]
     assert turn_one == [
@@ -126,7 +129,10 @@ def test_command_line_limits_go_before_the_scenarios(scenario: Scenario) -> None
 
 def test_unparsed_alone_uses_the_turn_and_only_the_core_replies(scenario: Scenario) -> None:
     t = play(scenario, Cast(doctor=Lines([Unparsed("ORDER", "name a test after ORDER:"), Diagnose(["flu"])])))
-    assert [k for k, e in zip(kinds(t), t.events, strict=True) if e.turn == 1] == ["doctor:unparsed", "core:notice"]
+    assert [k for k, e in zip(kinds(t), t.events, strict=True) if e.turn == 1] == [
+        "doctor:unparsed",
+        "core:notice",
+    ]
 
 
 def test_images_at_the_start_on_request_or_never(scenario: Scenario) -> None:
@@ -188,5 +194,7 @@ def test_trust_moves_once_per_act_and_turn(scenario: Scenario) -> None:
     once.submit([Say(kind)])
     often = Consultation(scenario, Cast())
     often.submit([Say(kind), Say(kind), Say(f"{kind} {kind}")])
-    heard = [[e.what.trust for e in c.trajectory.events if isinstance(e.what, Heard)][-1] for c in (once, often)]
+    heard = [
+        [e.what.trust for e in c.trajectory.events if isinstance(e.what, Heard)][-1] for c in (once, often)
+    ]
     assert heard[0] == heard[1] > Cast().seats[Role.PATIENT].profile.trust.initial

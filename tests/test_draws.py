@@ -9,7 +9,9 @@ NAMES = st.text(max_size=20)
 
 
 @given(st.integers(), st.integers(0, 99), NAMES, NAMES, st.integers(0, 50), NAMES)
-def test_a_draw_depends_on_its_key_alone(seed: int, repeat: int, line: str, what: str, turn: int, item: str) -> None:
+def test_a_draw_depends_on_its_key_alone(
+    seed: int, repeat: int, line: str, what: str, turn: int, item: str
+) -> None:
     first, again = Draws(seed, repeat, line), Draws(seed, repeat, line)
     again.number("patient", "other", 3)
     n = first.number("patient", what, turn, item)

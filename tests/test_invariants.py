@@ -37,7 +37,8 @@ ALL = select("all")
 QUESTIONS = [
     "Hello, I'm Dr Okoro. What brings you in?", "Tell me more.", "Anything else?", "When did it start?",
     "Does it go anywhere?", "How bad is it?", "What makes it worse?", "What makes it better?",
-    "Any fever, weight loss or night sweats?", "Any medicines?", "Any allergies?", "What did you have before?",
+    "Any fever, weight loss or night sweats?", "Any medicines?", "Any allergies?",
+    "What did you have before?",
     "Does anything run in the family?", "Do you smoke or drink?", "What do you do for work?",
     "Have you travelled?", "Could I talk to you alone?", "Everything you tell me stays between us.",
     "I'm sorry, that must be hard for you.", "Do you have a new partner?", "Have you had any sores?",
@@ -108,7 +109,9 @@ class Watching(Lines):
 
 @quick
 @given(st.sampled_from(ALL), acts)
-def test_no_view_but_the_moderators_names_the_answer(scenario: Scenario, given_acts: list[list[Action]]) -> None:
+def test_no_view_but_the_moderators_names_the_answer(
+    scenario: Scenario, given_acts: list[list[Action]]
+) -> None:
     doctor, patient = Watching(given_acts), Unhelpful()
     open_scenario = scenario.model_copy(
         update={
@@ -129,7 +132,9 @@ def test_no_view_but_the_moderators_names_the_answer(scenario: Scenario, given_a
 
 @quick
 @given(st.sampled_from(ALL), acts)
-def test_the_doctor_sees_no_fact_that_was_not_told(scenario: Scenario, given_acts: list[list[Action]]) -> None:
+def test_the_doctor_sees_no_fact_that_was_not_told(
+    scenario: Scenario, given_acts: list[list[Action]]
+) -> None:
     doctor = Watching(given_acts)
     t = play(scenario, Cast(doctor=doctor), max_turns=len(given_acts))
     told = t.told()
@@ -138,7 +143,9 @@ def test_the_doctor_sees_no_fact_that_was_not_told(scenario: Scenario, given_act
         if fact.id not in told:
             others = [s for f in scenario.facts.values() if f.id in told for s in (*f.say, f.say_vague or "")]
             for line in fact.say:
-                assert line not in seen or any(line in o for o in others) or line in scenario.setting.door_note
+                assert (
+                    line not in seen or any(line in o for o in others) or line in scenario.setting.door_note
+                )
 
 
 @quick
@@ -162,7 +169,11 @@ def test_a_models_patient_has_no_gated_fact_before_its_gate_opens(
 
 def test_the_patient_never_sees_results_nor_the_ranked_list(scenarios: list[Scenario]) -> None:
     patient = Unhelpful()
-    lines = [[Say("Hello"), OrderTests(["full blood count"])], [Say("And?")], [Say("Bye"), Diagnose(["gout xyz"])]]
+    lines = [
+        [Say("Hello"), OrderTests(["full blood count"])],
+        [Say("And?")],
+        [Say("Bye"), Diagnose(["gout xyz"])],
+    ]
     for scenario in scenarios:
         play(scenario, Cast(doctor=Lines(lines), patient=patient))
     seen = "\n".join(texts([v.events for v in patient.views]))
@@ -182,11 +193,25 @@ def test_results_look_alike_whether_the_scenario_lists_them_or_not(scenarios: li
 
 
 def lines_of(run: Path) -> list[str]:
-    return sorted((run / "trajectories.jsonl").read_text().splitlines(), key=lambda line: json.loads(line)["key"])
+    return sorted(
+        (run / "trajectories.jsonl").read_text().splitlines(), key=lambda line: json.loads(line)["key"]
+    )
 
 
 def test_same_seed_same_bytes_in_two_processes(tmp_path: Path) -> None:
-    arguments = ("run", "--doctor", "random", "--doctor", "scripted", "--doctor", "guess", "--repeats", "2", "--seed", "3")
+    arguments = (
+        "run",
+        "--doctor",
+        "random",
+        "--doctor",
+        "scripted",
+        "--doctor",
+        "guess",
+        "--repeats",
+        "2",
+        "--seed",
+        "3",
+    )
     one = clinicenv(*arguments, "--concurrency", "1", "--out", str(tmp_path / "a"), PYTHONHASHSEED="1")
     many = clinicenv(*arguments, "--concurrency", "64", "--out", str(tmp_path / "b"), PYTHONHASHSEED="2")
     assert (one.returncode, many.returncode) == (0, 0), one.stderr + many.stderr
@@ -278,7 +303,9 @@ class Breaks(Unhelpful):
         raise ConnectionError("the line is dead")
 
 
-def test_a_broken_agent_is_an_error_and_no_wrong_diagnosis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_agent_is_an_error_and_no_wrong_diagnosis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from clinicenv.models.loop import run as on_loop
     from clinicenv.runs import batch
     from clinicenv.runs.spec import Specification, arms, jobs
@@ -312,9 +339,12 @@ def test_a_broken_agent_is_an_error_and_no_wrong_diagnosis(tmp_path: Path, monke
 # 6. The core is light
 
 
-@pytest.mark.parametrize("statement", ["import clinicenv", "from clinicenv import Consultation", "from clinicenv import Cast"])
+@pytest.mark.parametrize(
+    "statement", ["import clinicenv", "from clinicenv import Consultation", "from clinicenv import Cast"]
+)
 def test_the_core_is_light(statement: str) -> None:
-    heavy = "gymnasium numpy langchain openai transformers torch textual ray pandas rapidfuzz rich aiohttp".split()
+    heavy = ["gymnasium", "numpy", "langchain", "openai", "transformers", "torch", "textual", "ray", "pandas"]
+    heavy += ["rapidfuzz", "rich", "aiohttp"]
     code = f"{statement}; import sys; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
@@ -339,7 +369,7 @@ def test_the_header_holds_every_seats_settings_and_profile(scenarios: list[Scena
     assert header.cast["doctor"]["agent"] == {"name": "guess", "role": "doctor", "kind": "scripted"}
     assert header.cast["patient"]["profile"]["trust"]["initial"] > 0
     assert header.versions["clinicenv"]
-    assert header.limits["max_turns"] == 20
+    assert header.limits["max_turns"] == scenarios[0].setting.limits.max_turns
 
 
 def test_seats_of_learners_and_plugins_see_nothing_locked(scenarios: list[Scenario]) -> None:

@@ -134,7 +134,9 @@ def _doctor(name: str) -> Agent:
 
 
 def _no_moderator(name: str) -> Agent:
-    raise InputError(f"`{name}`: the rule judges every consultation; a moderator is a model, e.g. openai:NAME")
+    raise InputError(
+        f"`{name}`: the rule judges every consultation; a moderator is a model, e.g. openai:NAME"
+    )
 
 
 SCRIPTED: dict[str, Callable[[str], Agent]] = {

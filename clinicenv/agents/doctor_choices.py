@@ -6,6 +6,9 @@ from clinicenv.agents.doctor_notes import Notes
 from clinicenv.clinic.catalogue import CatalogueTest, catalogue, find
 from clinicenv.clinic.differential import BANDS, Evidence, Shown, disease, next_findings, next_tests
 
+SURE = 0.95
+"""The posterior at which the scripted doctor confirms and stops."""
+
 DANGER = 0.02
 """The posterior from which a disease that must not be missed gets its own test."""
 
@@ -56,8 +59,13 @@ def basic_tests(notes: Notes) -> list[CatalogueTest]:
 
 
 def telling_tests(notes: Notes) -> list[CatalogueTest]:
-    """The best tests for the favourite and for the likeliest danger, and the most telling for its cost."""
+    """The best tests for the favourite and for the likeliest danger, and the most telling for its cost.
+
+    Where the favourite is all but sure, one test to confirm it.
+    """
     ranked = notes.ranked()
+    if ranked[0][1] > SURE:
+        return _best_tests(ranked[0][0], notes, invasive=1)[:1]
     wanted = _best_tests(ranked[0][0], notes, invasive=2)[:2]
     danger = next((n for n, p in ranked[1:] if p > DANGER and disease(n).must_not_miss), None)
     if danger:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from clinicenv.agents.doctor_lines import EVASIVE, PUZZLED, VIEWS, asked_in
 from clinicenv.agents.doctor_reports import looks_abnormal, spoken_for
 from clinicenv.clinic import catalogue
-from clinicenv.clinic.differential import BANDS, Evidence, Shown, diseases, rank
+from clinicenv.clinic.differential import BANDS, Evidence, Shown, disease, diseases, rank
 from clinicenv.clinic.lexicon import descendants, lexicon, mentions
 from clinicenv.events import ORDERS, DoorNote, Event, Released, Report, Result, Role, Say
 from clinicenv.view import DoctorView
@@ -87,13 +87,13 @@ def _ranked(
     named: tuple[tuple[str, bool], ...],
 ) -> tuple[tuple[str, float], ...]:
     weights = dict(rank(Evidence(*who, dict(findings), dict(tests))))
-    for disease in diseases():
+    for one in diseases():
         for sign, abnormal in signs:
-            band = disease.signs.get(sign)
+            band = one.signs.get(sign)
             if band:
                 rate = BANDS[band]
                 ratio = rate / SIGN_BACKGROUND if abnormal else (1 - rate) / (1 - SIGN_BACKGROUND)
-                weights[disease.name] *= ratio
+                weights[one.name] *= ratio
     for name, affirmed in named:
         weights[name] *= NAMED if affirmed else NOT_NAMED
     total = sum(weights.values())
@@ -194,25 +194,31 @@ _NOT_DONE = re.compile(r"^(?:not available|could not be|this (?:cannot|is not))"
 def _read_result(notes: Notes, result: Result) -> None:
     if _NOT_DONE.match(result.text):
         return
-    abnormal = bool(result.flags) or (result.kind == "image" and looks_abnormal(result.text))
+    abnormal = bool(result.flags)
     if result.kind == "exam":
         notes.signs[result.item] = abnormal
         _vital_signs(notes, result)
         for concept, there in _symptoms(_mentions(result.text)):
-            notes.findings.setdefault(concept, there)
+            if abnormal or not there:  # a normal examination shows no symptom
+                notes.findings.setdefault(concept, there)
         return
     test = catalogue.find(result.name) or catalogue.find(result.item)
-    if test:
-        notes.tests[test.id] = _shown(result.flags, abnormal)
+    if test is None:
+        return
+    named = {n: yes for n, yes in spoken_for(result.text) if test.id in disease(n).tests}
     if result.kind == "image" or abnormal:
-        notes.named.update(spoken_for(result.text))
+        notes.named.update({n: yes or notes.named.get(n, False) for n, yes in named.items()})
+    if abnormal or any(named.values()):
+        notes.tests[test.id] = _shown(result.flags)
+    elif result.kind == "test" or not looks_abnormal(result.text):
+        notes.tests[test.id] = False
 
 
-def _shown(flags: tuple[str, ...], abnormal: bool) -> Shown:
+def _shown(flags: tuple[str, ...]) -> Shown:
     """The side of the first value that has one: panels give their leading value first."""
     if "low" in flags or "high" in flags:
         return "low" if next(f for f in flags if f in ("low", "high")) == "low" else "high"
-    return abnormal
+    return True
 
 
 def _vital_signs(notes: Notes, result: Result) -> None:

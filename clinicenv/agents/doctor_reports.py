@@ -14,6 +14,8 @@ _HEALTHY = re.compile(
     r"|freely|well|smooth)\b",
     re.IGNORECASE,
 )
+_NO = re.compile(r"\b(?:no|not|nor|without)\b")
+_BUT = re.compile(r"\b(?:but|however|although|with)\b")
 _PHRASES = {
     "Pulmonary embolism": r"filling defect|emboli|mismatch|right (?:heart|ventric\w+) strain|s1q3t3",
     "Pneumonia": r"consolidat|air bronchogram|infiltrate|airspace (?:shadow|opaci)",
@@ -28,7 +30,7 @@ _PHRASES = {
         r"pulmonary (?:oedema|edema|congestion)|kerley|reduced ejection|enlarged heart|cardiomegaly"
         r"|heart\b.{0,12}enlarged|upper lobe diversion"
     ),
-    "Lung cancer": r"spiculat|\bmass\b.{0,30}lobe|hilar mass|lung mass",
+    "Lung cancer": r"spiculat|\bmass\b",
     "Tuberculosis": r"cavit(?:y|ies|ation)|upper lobe (?:shadow|infiltrat|opaci)|miliary|acid-fast",
     "Intussusception": r"target sign|target lesion|doughnut|bowel within bowel|telescop|intussus",
     "Pyloric stenosis": r"pylor\w+.{0,30}(?:thick|long|elongat)|(?:thick|long|elongat)\w*.{0,20}pylor",
@@ -38,7 +40,7 @@ _PHRASES = {
     "Giant cell arteritis": r"\bhalo\b|giant cell|elastic lamina",
     "Subarachnoid haemorrhage": r"subarachnoid|blood in the (?:cisterns|sulci)|xanthochrom",
     "Stroke": r"infarct|ischaemic change|restricted diffusion|dense (?:middle|artery|vessel)",
-    "Brain tumour": r"enhancing (?:mass|lesion)|space-occupying|midline shift|vasogenic",
+    "Brain tumour": r"\bmass\b|enhancing lesion|space-occupying|midline shift|vasogenic",
     "Multiple sclerosis": r"periventricular|demyelinat|oligoclonal bands",
     "Coeliac disease": r"vill(?:ous|us|i)\b.{0,20}(?:atroph|blunt|flat)|crypt hyperplasia",
     "Primary adrenal insufficiency": r"adrenal",
@@ -68,9 +70,11 @@ def spoken_for(text: str) -> tuple[tuple[str, bool], ...]:
 
 
 def _affirmed(sentence: str, hit: re.Match[str]) -> bool:
-    """Nothing before the phrase in its own part of the sentence, nor in it or right after it, denies it."""
-    start = sentence.rfind(",", 0, hit.start()) + 1
-    end = sentence.find(",", hit.end())
+    """Whether no "no" stands before the phrase, and no word for health in its part of the sentence."""
+    before = sentence[: hit.start()]
+    if _NO.search(_BUT.split(before)[-1]):
+        return False
+    start, end = before.rfind(",") + 1, sentence.find(",", hit.end())
     return not _HEALTHY.search(sentence[start : end if end >= 0 else len(sentence)])
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Literal, TypeAlias
 
 from clinicenv.agents import doctor_lines as lines
-from clinicenv.agents.doctor_choices import basic_tests, telling_signs, telling_tests, worth_asking
+from clinicenv.agents.doctor_choices import SURE, basic_tests, telling_signs, telling_tests, worth_asking
 from clinicenv.agents.doctor_notes import Notes, band_of, take_notes, unfit
 from clinicenv.clinic.catalogue import catalogue
 from clinicenv.clinic.differential import disease, diseases, plan_for
@@ -20,9 +20,6 @@ from clinicenv.view import AskedOption, DoctorView
 
 TOP = 5
 """Diseases in a differential."""
-
-SURE = 0.95
-"""The posterior at which the scripted doctor stops early."""
 
 LEAST_TURNS = 10
 """Before this turn it never stops early."""
@@ -147,8 +144,8 @@ _AGENDA: tuple[tuple[Step, int], ...] = (
     ("views", 11),
     ("examine", 3),
     ("test", 4),
-    ("ask", 14),
     ("image", 7),
+    ("ask", 14),
     ("ask", 15),
     ("test", 16),
 )
@@ -193,7 +190,7 @@ class ScriptedDoctor:
 
     @staticmethod
     def _sure(notes: Notes, view: DoctorView, done: tuple[Step, ...]) -> bool:
-        looked = "examine" in done and "test" in done
+        looked = {"examine", "test", "image"} <= set(done)
         return looked and view.turn >= LEAST_TURNS and notes.ranked()[0][1] > SURE
 
     def _line(self, step: Step, turn: Turn, notes: Notes) -> str:

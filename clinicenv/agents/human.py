@@ -16,10 +16,9 @@ class LineDoctor:
     an empty line or a full stop alone.
     """
 
-    settings = {"kind": "human", "name": "human"}
-
     def __init__(self, source: TextIO | None = None, sink: TextIO | None = None) -> None:
         self._source, self._sink = source, sink
+        self.settings = {"kind": "human", "name": "human"}
 
     def act(self, turn: Turn) -> list[Action]:
         for event in _new(turn.view.events):

@@ -40,7 +40,9 @@ def show(name: str, role: str | None) -> int:
     for r in roles:
         card = load_card(r, name)
         click.echo(f"{card.role} · {card.name} · {card.kind}\n{card.description}")
-        for field, value in card.model_dump(exclude={"role", "name", "kind", "description", "system"}, exclude_defaults=True).items():
+        for field, value in card.model_dump(
+            exclude={"role", "name", "kind", "description", "system"}, exclude_defaults=True
+        ).items():
             click.echo(f"{field}: {value}")
         if card.system:
             click.echo(f"\n{card.system.rstrip()}")

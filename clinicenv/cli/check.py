@@ -25,7 +25,9 @@ def check(as_json: bool) -> int:
     """Say what is installed and missing, and what to do about it. Exit code 1 if anything is broken."""
     rows = [*_core(), *_extras(), *_models()]
     if as_json:
-        click.echo(json.dumps([dict(zip(("what", "state", "detail"), r, strict=True)) for r in rows], indent=1))
+        click.echo(
+            json.dumps([dict(zip(("what", "state", "detail"), r, strict=True)) for r in rows], indent=1)
+        )
     else:
         for what, state, detail in rows:
             click.echo(f"{state:<8} {what:<22} {detail}")
@@ -35,15 +37,23 @@ def check(as_json: bool) -> int:
 def _core() -> list[tuple[str, str, str]]:
     files = find_files(shipped.folder("scenarios"))
     bad = [f for path in files for f in lint_file(path) if f.level == "error"]
-    scenarios = ("broken", f"{bad[0].file}:{bad[0].line}: {bad[0].what}") if bad else ("ok", f"{len(files)} bundled")
+    scenarios = (
+        ("broken", f"{bad[0].file}:{bad[0].line}: {bad[0].what}") if bad else ("ok", f"{len(files)} bundled")
+    )
     n_cards = sum(len(cards(r)) for r in ROLES)
     runs = Path("runs") if Path("runs").is_dir() else Path.cwd()
     writable = os.access(runs, os.W_OK)
     return [
         ("clinicenv", "ok", f"{__version__}, Python {sys.version.split()[0]}"),
-        ("scenarios", *scenarios) if files else ("scenarios", "broken", "none found; install clinicenv again"),
+        ("scenarios", *scenarios)
+        if files
+        else ("scenarios", "broken", "none found; install clinicenv again"),
         ("agent cards", "ok" if n_cards else "broken", f"{n_cards} bundled"),
-        ("folder for runs", "ok" if writable else "broken", f"{runs}" if writable else f"{runs} cannot be written; use --out"),
+        (
+            "folder for runs",
+            "ok" if writable else "broken",
+            f"{runs}" if writable else f"{runs} cannot be written; use --out",
+        ),
     ]
 
 
@@ -60,7 +70,13 @@ def _extras() -> list[tuple[str, str, str]]:
 def _models() -> list[tuple[str, str, str]]:
     key = os.environ.get("OPENAI_API_KEY")
     url = os.environ.get("OPENAI_BASE_URL")
-    rows = [("OPENAI_API_KEY", "ok" if key else "missing", "set" if key else "needed for openai:NAME at OpenAI only")]
+    rows = [
+        (
+            "OPENAI_API_KEY",
+            "ok" if key else "missing",
+            "set" if key else "needed for openai:NAME at OpenAI only",
+        )
+    ]
     if url:
         problem = unreachable(url)
         rows.append(("OPENAI_BASE_URL", "broken" if problem else "ok", problem or "answers"))

@@ -22,9 +22,17 @@ from clinicenv.scenario import load_scenario, select
 @click.option("--patient-profile", default="default", show_default=True, metavar="P", help="A bias profile.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
 @click.option("--max-turns", type=click.IntRange(1, 500), help="Your turns.  [the scenario's, or 20]")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [runs/DATE-N]")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [runs/DATE-N]"
+)
 def play(
-    scenario: str | None, plain: bool, patient: str, patient_profile: str, seed: int, max_turns: int | None, out: Path | None
+    scenario: str | None,
+    plain: bool,
+    patient: str,
+    patient_profile: str,
+    seed: int,
+    max_turns: int | None,
+    out: Path | None,
 ) -> int:
     """Be the doctor in SCENARIO (an id or a file).
 

@@ -41,8 +41,12 @@ def next_folder(base: Path = Path("runs")) -> Path:
 
 @click.command()
 @click.argument("spec", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--scenarios", multiple=True, metavar="SEL", help="Ids, a file, a folder, all, split:dev, specialty:NAME.")
-@click.option("--doctor", multiple=True, metavar="A", help="A card, a model string or a card's path; may be repeated.")
+@click.option(
+    "--scenarios", multiple=True, metavar="SEL", help="Ids, a file, a folder, all, split:dev, specialty:NAME."
+)
+@click.option(
+    "--doctor", multiple=True, metavar="A", help="A card, a model string or a card's path; may be repeated."
+)
 @click.option("--patient", multiple=True, metavar="A", help="Who plays the patient.  [scripted]")
 @click.option("--measurement", multiple=True, metavar="A", help="Who gives results.  [scripted]")
 @click.option("--moderator", multiple=True, metavar="A", help="A model that judges beside the rule.  [none]")
@@ -52,9 +56,19 @@ def next_folder(base: Path = Path("runs")) -> Path:
 @click.option("--seed", type=int, help="Decides every draw.  [0]")
 @click.option("--repeats", type=click.IntRange(1), help="How often each scenario is played.  [1]")
 @click.option("--max-turns", type=click.IntRange(1, 500), help="The doctor's turns.  [the scenario's, or 20]")
-@click.option("--images", type=click.Choice(["request", "start", "none"]), help="When images are shown.  [request]")
-@click.option("--concurrency", type=click.IntRange(1, 4096), default=64, show_default=True, help="Consultations at once.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [runs/DATE-N]")
+@click.option(
+    "--images", type=click.Choice(["request", "start", "none"]), help="When images are shown.  [request]"
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 4096),
+    default=64,
+    show_default=True,
+    help="Consultations at once.",
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [runs/DATE-N]"
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; nothing finished is done twice.")
 @click.option("--force", is_flag=True, help="Resume although the specification or versions changed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be played, and play nothing.")
@@ -68,7 +82,10 @@ def run(ctx: click.Context, /, **given: Any) -> int:
     """
     spec = _specification(given)
     if given["print_spec"]:
-        click.echo(_as_json(spec.plain()) if given["as_json"] else yaml.safe_dump(spec.plain(), sort_keys=False), nl=False)
+        click.echo(
+            _as_json(spec.plain()) if given["as_json"] else yaml.safe_dump(spec.plain(), sort_keys=False),
+            nl=False,
+        )
         return 0
     all_arms = arms(spec)
     todo = list(jobs(spec, all_arms))
@@ -113,7 +130,9 @@ def _dry_run(spec: Specification, todo: list[Any], n_arms: int, given: dict[str,
     return 0
 
 
-def _play(spec: Specification, all_arms: list[Any], todo: list[Any], folder: Path, given: dict[str, Any]) -> int:
+def _play(
+    spec: Specification, all_arms: list[Any], todo: list[Any], folder: Path, given: dict[str, Any]
+) -> int:
     from clinicenv.models.loop import run as on_loop
     from clinicenv.report.progress import progress_of
     from clinicenv.report.terminal import print_summary
@@ -136,7 +155,9 @@ def _play(spec: Specification, all_arms: list[Any], todo: list[Any], folder: Pat
     else:
         print_summary(rows, sys.stdout)
         example = min(results, key=lambda r: (r.status == "error", r.scenario, r.key))
-        click.echo(f"\nThe run is in {folder}. To read one consultation:\n  clinicenv show {folder} {example.key}")
+        click.echo(
+            f"\nThe run is in {folder}. To read one consultation:\n  clinicenv show {folder} {example.key}"
+        )
     return 1 if any(r.errors for r in rows) else 0
 
 

@@ -117,7 +117,8 @@ def lint(context: click.Context, paths: tuple[str, ...], as_json: bool, strict: 
     else:
         for finding in found:
             click.echo(printable(str(finding)))
-        click.echo(f"{len(files)} files: {errors} errors, {warnings} warnings", err=True)
+        counts = ((len(files), "file"), (errors, "error"), (warnings, "warning"))
+        click.echo(", ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts), err=True)
     context.exit(1 if errors or (strict and warnings) else 0)
 
 

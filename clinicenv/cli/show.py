@@ -27,7 +27,11 @@ def show(run: Path, key: str | None, as_json: bool) -> int:
     results = list(store.results().values())
     rows = summarise(results)
     if as_json:
-        shown = {"run": str(run), "arms": [asdict(r) for r in rows], "consultations": [r._asdict() for r in results]}
+        shown = {
+            "run": str(run),
+            "arms": [asdict(r) for r in rows],
+            "consultations": [r._asdict() for r in results],
+        }
         click.echo(json.dumps(shown, ensure_ascii=False, indent=1))
         return 0
     print_summary(rows, sys.stdout)

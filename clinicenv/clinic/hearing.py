@@ -12,7 +12,6 @@ from clinicenv.events import Heard, Probe, Withheld
 from clinicenv.profile import Trust
 from clinicenv.scenario import Fact, Scenario
 
-
 NO_FOCUS = frozenset(
     {"main_problem", "name", "age", "ideas", "concerns", "expectations", "impact", "support", "collateral"}
 )

@@ -8,17 +8,42 @@ from collections.abc import Callable
 from typing import TypeAlias, cast
 
 from clinicenv.envs.named import load
-from clinicenv.events import Trajectory
+from clinicenv.events import Trajectory, Verdict
 from clinicenv.files import InputError
 from clinicenv.scenario import Scenario
 
 Reward: TypeAlias = Callable[[Scenario, Trajectory], float]
 
 
+RIGHT = frozenset({"exact", "synonym", "subtype"})
+"""Verdicts that, with full credit, make a first diagnosis correct."""
+
+
 def credit(scenario: Scenario, trajectory: Trajectory) -> float:
-    """The default: the credit of the rule's verdict, 0 to 1, at the end; 0 before the end."""
+    """The default, 0 to 1, by the rule's verdict at the end; 0 before the end.
+
+    The credit of the ranked diagnoses; 1 for the right answer of a `question` task; in a `communicate` task
+    the points of the goals that were met, as a share of all.
+    """
     verdict = trajectory.verdict
-    return verdict.credit if verdict else 0.0
+    if verdict is None:
+        return 0.0
+    if scenario.task == "question":
+        return float(bool(verdict.answer_correct))
+    if scenario.task == "communicate":
+        met = sum(g.points for g in scenario.goals if g.id in verdict.goals_met)
+        return met / sum(g.points for g in scenario.goals)
+    return verdict.credit
+
+
+def correct(scenario: Scenario, verdict: Verdict) -> bool:
+    """Whether the first diagnosis or the answer is right, or every goal was met, by task."""
+    if scenario.task == "question":
+        return bool(verdict.answer_correct)
+    if scenario.task == "communicate":
+        return len(verdict.goals_met) == len(scenario.goals)
+    first = verdict.ranks[0] if verdict.ranks else None
+    return first is not None and first.verdict in RIGHT and first.credit == 1
 
 
 REWARDS: dict[str, Reward] = {"default": credit}

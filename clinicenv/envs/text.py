@@ -14,34 +14,17 @@ from clinicenv.consultation import Acted, AgentError, Consultation, Turn, drive,
 from clinicenv.draws import Draws, pick
 from clinicenv.envs import rewards
 from clinicenv.envs.named import player
+from clinicenv.envs.reading import gained, gained_at_end
 from clinicenv.envs.spaces import Unicode
-from clinicenv.events import (
-    Action,
-    DoorNote,
-    Event,
-    Failed,
-    Leave,
-    Notice,
-    Outcome,
-    Released,
-    Report,
-    Role,
-    Say,
-    Trajectory,
-    Unparsed,
-)
+from clinicenv.events import Action, Failed, Outcome, Role, Trajectory, Unparsed
 from clinicenv.files import InputError, did_you_mean
 from clinicenv.scenario import Scenario, select
-from clinicenv.view import DoctorView, for_doctor
 
 MOST_TURNS = 500
 """The largest turn budget; a longer one has no number in the observation space."""
 
 CUT = "\n[the rest is cut off]"
 """Ends a text that was longer than the observation space allows; `info["messages"]` has the whole."""
-
-RIGHT = frozenset({"exact", "synonym", "subtype"})
-"""Verdicts on the first diagnosis that count as correct."""
 
 Observation = dict[str, Any]
 
@@ -81,7 +64,7 @@ class ConsultationEnv(gymnasium.Env[Observation, str]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}  # type: ignore[misc]
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the arguments of `gymnasium.make`
+    def __init__( - the arguments of `gymnasium.make`
         self,
         scenarios: str = "all",
         role: str = "doctor",
@@ -106,12 +89,12 @@ class ConsultationEnv(gymnasium.Env[Observation, str]):
             player("moderator", moderator) if moderator else None,
             profiles={"patient": patient_profile, "doctor": doctor_profile},
         )
+        self._awaits = self._cast.awaits
         self._reward_name, self._reward = reward, rewards.resolve(reward)
         self._max_turns, self._images, self._max_text = max_turns, images, max_text
         self._seed, self._repeat = 0, -1
         self._consultation: Consultation | None = None
         self._history: list[tuple[str, str]] = []
-        self._read = 0
         self.action_space = Unicode(max_text)
         self.observation_space = Dict(
             text=Unicode(max_text), turn=Discrete(MOST_TURNS + 1), turns_left=Discrete(MOST_TURNS + 1)
@@ -144,7 +127,7 @@ class ConsultationEnv(gymnasium.Env[Observation, str]):
             max_turns=self._max_turns,
             images=self._images,
         )
-        self._history, self._read = [], 0
+        self._history = []
         self._drive(self._consultation)
         observation, _, info = self._result(self._consultation)
         return observation, info
@@ -198,7 +181,7 @@ class ConsultationEnv(gymnasium.Env[Observation, str]):
 
     def _drive(self, consultation: Consultation) -> None:
         """Lets the others act until the doctor is due or it is over."""
-        if self._cast.awaits:
+        if self._awaits:
             from clinicenv.models.loop import run
 
             run(drive(consultation, self._cast, until=Role.DOCTOR))
@@ -207,19 +190,8 @@ class ConsultationEnv(gymnasium.Env[Observation, str]):
 
     def _result(self, consultation: Consultation) -> tuple[Observation, float, dict[str, Any]]:
         """The observation, the reward, and the info; `status` is in it at the end."""
-        turn = consultation.pending
-        log = consultation.trajectory if turn is None else None
-        if turn is not None:
-            view = cast(DoctorView, turn.view)
-            seen, taken = view.events, view.turn - 1
-        else:
-            assert log
-            assert log.outcome
-            seen, taken = _seen_by_doctor(log), log.outcome.turns
-        text = "\n\n".join(_words(e) for e in seen[self._read :] if e.role is not Role.DOCTOR)
-        if not self._read and turn is not None:
-            text += _question(cast(DoctorView, turn.view))
-        self._read = len(seen)
+        log = None if consultation.pending else consultation.trajectory
+        taken, text = gained_at_end(log) if log else gained(consultation)
         if text:
             self._history.append(("user", text))
         observation = {
@@ -233,7 +205,7 @@ class ConsultationEnv(gymnasium.Env[Observation, str]):
         }
         reward = self._earned(consultation, log)
         if log and log.outcome:
-            info |= _ending(log, log.outcome, reward)
+            info |= _ending(consultation.scenario, log, log.outcome, reward)
         return observation, reward, info
 
     def _earned(self, consultation: Consultation, log: Trajectory | None) -> float:
@@ -250,46 +222,19 @@ class ConsultationEnv(gymnasium.Env[Observation, str]):
             ) from e
 
 
-def _ending(log: Trajectory, outcome: Outcome, reward: float) -> dict[str, Any]:
+def _ending(scenario: Scenario, log: Trajectory, outcome: Outcome, reward: float) -> dict[str, Any]:
     """What `info` has at the end only."""
     info: dict[str, Any] = {"status": outcome.status, "stop_reason": outcome.reason}
     if failed := log.of(Failed):
         broke = cast(Failed, failed[-1].what)
         info["error"] = f"the {broke.role} broke: {broke.cause}"
     if verdict := log.verdict:
-        if verdict.answer_correct is not None:
-            correct = verdict.answer_correct
-        else:
-            correct = bool(verdict.ranks) and verdict.ranks[0].verdict in RIGHT
-        info["score"] = {"credit": float(verdict.credit), "correct": correct, "reward": reward}
+        info["score"] = {
+            "credit": float(rewards.credit(scenario, log)),
+            "correct": rewards.correct(scenario, verdict),
+            "reward": reward,
+        }
     return info
-
-
-def _words(event: Event) -> str:
-    """An event of another role as the doctor reads it."""
-    what = event.what
-    if isinstance(what, DoorNote):
-        return what.text
-    if isinstance(what, Say):
-        return f"Patient: {what.text}"
-    if isinstance(what, (Report, Released)):
-        return protocol.render_results(what)
-    if isinstance(what, Notice):
-        return f"[{what.text}]"
-    assert isinstance(what, Leave)
-    return f"Patient: {what.text}\n[The patient leaves.]" if what.text else "[The patient leaves.]"
-
-
-def _question(view: DoctorView) -> str:
-    """The question of a `question` task, with its options."""
-    if not view.question:
-        return ""
-    return "\n".join([f"\n\nQuestion: {view.question}", *(f"{o.id}: {o.text}" for o in view.options)])
-
-
-def _seen_by_doctor(log: Trajectory) -> tuple[Event, ...]:
-    """The doctor's view of a whole log: when it is over, no view is due."""
-    return tuple(seen for n, event in enumerate(log.events) if (seen := for_doctor(event, n)))
 
 
 @cache

@@ -46,4 +46,8 @@ class _Lines:
         self.errors += bool(trajectory.outcome and trajectory.outcome.status == "error")
         if self.done == self.total or time.monotonic() - self.last > EVERY:
             self.last = time.monotonic()
-            print(f"{self.done} of {self.total} consultations, {self.errors} errors", file=self.stream, flush=True)
+            print(
+                f"{self.done} of {self.total} consultations, {self.errors} errors",
+                file=self.stream,
+                flush=True,
+            )

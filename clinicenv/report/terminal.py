@@ -61,7 +61,7 @@ def print_summary(rows: Sequence[Row], stream: TextIO) -> None:
     console = Console(file=stream) if stream.isatty() else Console(file=stream, width=WIDTH)
     console.print(table)
     print(
-        "accuracy: the first diagnosis is right, mean over scenarios; interval: Wilson, scenarios as the unit;"
+        "accuracy: the first diagnosis is right, mean over scenarios; interval: Wilson, by scenario;"
         "\ncost: of tests and images, illustrative dollars. Errors count in no mean.",
         file=stream,
     )
@@ -139,15 +139,19 @@ def _verdict(event: Event) -> Iterator[tuple[str, str]]:
         yield "verdict", "the answer is right" if v.answer_correct else "the answer is wrong"
     if v.goals_met:
         yield "verdict", "goals met: " + ", ".join(v.goals_met)
-    yield "", ", ".join(
-        f"{name}: {'yes' if held else 'no'}"
-        for name, held in (
-            ("diagnosis given", v.diagnosis_given),
-            ("plan given", v.plan_given),
-            ("patient's questions resolved", v.questions_resolved),
-            ("farewell", v.farewell),
+    yield (
+        "",
+        ", ".join(
+            f"{name}: {'yes' if held else 'no'}"
+            for name, held in (
+                ("diagnosis given", v.diagnosis_given),
+                ("plan given", v.plan_given),
+                ("patient's questions resolved", v.questions_resolved),
+                ("farewell", v.farewell),
+            )
         )
-    ) + f"; credit {v.credit:g}"
+        + f"; credit {v.credit:g}",
+    )
 
 
 def _one(label: str, text: Callable[[Any], str]) -> Callable[[Event], Iterator[tuple[str, str]]]:
@@ -180,7 +184,10 @@ _SHOWN: dict[type, Callable[[Event], Iterator[tuple[str, str]]]] = {
     Judge: _one("moderator", lambda w: ", ".join(w.verdicts)),
     Rate: _one(
         "rates",
-        lambda w: f"confidence {w.confidence}, would follow the plan {w.compliance}, would come back {w.consultation} (of 10)",
+        lambda w: (
+            f"confidence {w.confidence}, would follow the plan {w.compliance},"
+            f" would come back {w.consultation} (of 10)"
+        ),
     ),
     Failed: _one("FAILED", lambda w: f"{w.role}: {w.cause}"),
     Verdict: _verdict,

@@ -1,7 +1,7 @@
 """What to run: a specification, and the consultations that it comes to."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -100,8 +100,14 @@ class Job:
 
     arm: Arm
     scenario: Scenario
-    header: Header
+    first: Header
+    """of repeat 0"""
+    repeat: int
     key: str
+
+    @property
+    def header(self) -> Header:
+        return replace(self.first, repeat=self.repeat)
 
 
 def load_specification(path: Path | None, flags: Mapping[str, Any]) -> Specification:
@@ -146,11 +152,11 @@ def arms(spec: Specification) -> list[Arm]:
 def jobs(spec: Specification, all_arms: list[Arm]) -> Iterator[Job]:
     """Every consultation of the run, in a fixed order: repeats outermost, so that a run that is cut short
     has seen every scenario and every arm."""
-    scenarios = select(",".join(spec.scenarios))
+    pairs = []
+    for scenario in select(",".join(spec.scenarios)):
+        for arm in all_arms:
+            first = make_header(scenario, arm.cast, seed=arm.seed, images=arm.images, **arm.limits)
+            pairs.append((arm, scenario, first, first.digest()))
     for repeat in range(spec.repeats):
-        for scenario in scenarios:
-            for arm in all_arms:
-                header = make_header(
-                    scenario, arm.cast, seed=arm.seed, repeat=repeat, images=arm.images, **arm.limits
-                )
-                yield Job(arm, scenario, header, header.key)
+        for arm, scenario, first, digest in pairs:
+            yield Job(arm, scenario, first, repeat, Header.key_of(repeat, digest))

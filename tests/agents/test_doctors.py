@@ -254,6 +254,7 @@ def test_reports_speak_for_and_against_diseases() -> None:
         "Pneumonia": False,
         "Pulmonary embolism": True,
     }
+    assert dict(spoken_for("No aneurysm, dissection or occlusion.")) == {"Aortic dissection": False}
     assert not looks_abnormal("Lungs clear. Cardiothoracic ratio normal at 0.45. No effusion.")
     assert looks_abnormal("Large right effusion. No fracture.")
 

@@ -16,8 +16,12 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return code, out.out, out.err
 
 
-def test_a_run_ends_in_a_table_and_the_command_that_opens_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, err = run(capsys, "run", "--doctor", "guess", "--doctor", "random", "--out", str(tmp_path / "r"))
+def test_a_run_ends_in_a_table_and_the_command_that_opens_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = run(
+        capsys, "run", "--doctor", "guess", "--doctor", "random", "--out", str(tmp_path / "r")
+    )
     assert code == 0
     assert "12 of 12 consultations, 0 errors" in err
     assert re.search(r"│ guess\s+│\s+6 │", out)
@@ -54,15 +58,30 @@ def test_a_folder_in_use_is_refused_and_resumed(capsys: pytest.CaptureFixture[st
 
 def test_dry_run_plays_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "r"
-    code, out, _ = run(capsys, "run", "--doctor", "guess", "--repeats", "3", "--dry-run", "--out", str(folder))
+    code, out, _ = run(
+        capsys, "run", "--doctor", "guess", "--repeats", "3", "--dry-run", "--out", str(folder)
+    )
     assert (code, folder.exists()) == (0, False)
     assert out.startswith("18 consultations (1 casts), 18 left to play")
     run(capsys, "run", "--doctor", "guess", "--repeats", "3", "--out", str(folder))
-    arguments = ("run", "--doctor", "guess", "--repeats", "3", "--dry-run", "--json", "--resume", "--out", str(folder))
+    arguments = (
+        "run",
+        "--doctor",
+        "guess",
+        "--repeats",
+        "3",
+        "--dry-run",
+        "--json",
+        "--resume",
+        "--out",
+        str(folder),
+    )
     assert json.loads(run(capsys, *arguments)[1])["left"] == 0
 
 
-def test_a_specification_sweeps_and_flags_override(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_specification_sweeps_and_flags_override(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(
         "scenarios: [sharp-chest-pain-01, sharp-chest-pain-02]\ncast: {doctor: [guess, random]}\n"
@@ -117,14 +136,22 @@ def test_every_bundled_card_is_listed_and_shown(capsys: pytest.CaptureFixture[st
     code, out, _ = run(capsys, "agents", "list", "--json")
     assert code == 0
     cards = json.loads(out)
-    assert {c["name"] for c in cards if c["role"] == "doctor"} >= {"random", "scripted", "guess", "human", "chat"}
+    assert {c["name"] for c in cards if c["role"] == "doctor"} >= {
+        "random",
+        "scripted",
+        "guess",
+        "human",
+        "chat",
+    }
     for card in cards:
         code, out, _ = run(capsys, "agents", "show", card["name"], "--role", card["role"])
         assert code == 0
         assert card["description"] in out
 
 
-def test_check_says_what_is_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_says_what_is_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-1234567890")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     code, out, err = run(capsys, "check")

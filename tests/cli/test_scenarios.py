@@ -150,7 +150,7 @@ def test_lint_prints_file_line_level_field_what_and_exits_1(tmp_path):
         f"{file}:{line}: error: patient.facts[4].concept: there is no concept `nausia`"
     )
     assert result.exit_code == 1
-    assert "1 files: 1 errors, 0 warnings" in result.stderr
+    assert "1 file, 1 error, 0 warnings" in result.stderr
 
 
 def test_lint_json(tmp_path):

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -17,6 +18,7 @@ from gymnasium.utils.env_checker import check_env
 import clinicenv.envs  # noqa: F401 - registers the ids
 from clinicenv.consultation import AgentError, Turn
 from clinicenv.envs.spaces import LINES, Unicode
+from clinicenv.envs.text import ConsultationEnv
 from clinicenv.events import Say, Trajectory, Unparsed
 from clinicenv.files import InputError
 from clinicenv.protocol import parse
@@ -297,6 +299,51 @@ def test_render_is_the_conversation() -> None:
     assert env.render() == f"{observation['text']}\n\nDoctor: Hello?\n\n{step[0]['text']}"
 
 
+ODD = [
+    "", "  \n ", "SAY:", "PLAN: rest", "DIAGNOSE:", "ORDER: ;;;", "ANSWER: A", "IMAGES", "**ORDER**: `ECG`",
+    ":", "ORDER: ECG\nDIAGNOSE: asthma\nPLAN: rest", "DIAGNOSE: a; b\nLEAVE: bye", "LEAVE:",
+    "\x00\x1b[2J", "x" * 17000, "EXAMINE: " + "; ".join(["heart"] * 30), "\u202eolleh", "¿Dónde? 痛い",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("images", ["request", "none"])
+def test_no_text_is_too_odd(images: str) -> None:
+    env = make(images=images)
+    for n, text in enumerate(ODD):
+        env.reset(seed=n)
+        observation, *_, info = env.step(text)
+        assert observation in env.observation_space
+        assert observation["turn"] == 1
+        assert info["messages"][1] == {"role": "assistant", "content": text}
+
+
+def test_a_question_comes_with_its_options_and_pays_for_the_right_one(tmp_path: Path) -> None:
+    data = SCENARIOS[0].model_dump(mode="json", exclude_defaults=True)
+    options = [{"id": "A", "text": "Yes, at once"}, {"id": "B", "text": "No", "correct": True}]
+    data |= {"id": "asked-01", "task": "question", "question": {"ask": "Operate?", "options": options}}
+    (tmp_path / "asked-01.yaml").write_text(json.dumps(data))
+    env = make(scenarios=str(tmp_path / "asked-01.yaml"))
+    (observation, _), wrong = episode(env, ["ANSWER: A"], seed=0)
+    assert observation["text"].endswith("\n\nQuestion: Operate?\nA: Yes, at once\nB: No")
+    assert (wrong[2], wrong[4]["stop_reason"], wrong[4]["score"]["correct"]) == (True, "answer", False)
+    *_, right = episode(env, ["ANSWER: B"], seed=0)
+    assert right[4]["score"] == {"credit": 1.0, "correct": True, "reward": 1.0}
+    assert wrong[1] == 0.0
+
+
+def test_a_conversation_pays_the_share_of_its_goals(tmp_path: Path) -> None:
+    data = SCENARIOS[0].model_dump(mode="json", exclude_defaults=True)
+    data |= {"id": "talk-01", "task": "communicate", "goals": [
+        {"id": "warm", "text": "Shows empathy", "points": 3, "met_by": {"any": [{"act": "empathise"}]}},
+        {"id": "blood", "text": "Orders blood", "points": 1, "met_by": {"any": [{"act": "never"}]}},
+    ]}  # fmt: skip
+    (tmp_path / "talk-01.yaml").write_text(json.dumps(data))
+    env = make(scenarios=str(tmp_path / "talk-01.yaml"))
+    *_, end = episode(env, ["I am so sorry, that must be frightening for you.", "LEAVE:"], seed=0)
+    assert end[1:4] == (0.75, True, False)
+    assert end[4]["score"] == {"credit": 0.75, "correct": False, "reward": 0.75}
+
+
 def test_the_learner_sits_on_the_doctors_seat_in_the_log() -> None:
     env = make()
     env.reset(seed=0)
@@ -333,7 +380,7 @@ def test_specification_goes_through_json() -> None:
 )
 def test_wrong_arguments_say_what_to_do(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        make(**arguments)
+        ConsultationEnv(**arguments)
 
 
 def test_wrong_options_and_rewards_say_what_to_do() -> None:

@@ -26,7 +26,17 @@ def test_killed_at_twenty_moments_and_resumed(tmp_path: Path) -> None:
     assert whole.returncode == 0, whole.stderr
     luck = random.Random(7)
     folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "clinicenv", *BATCH, "--out", str(folder), "--resume", "--concurrency", "4"]
+    command = [
+        sys.executable,
+        "-m",
+        "clinicenv",
+        *BATCH,
+        "--out",
+        str(folder),
+        "--resume",
+        "--concurrency",
+        "4",
+    ]
     kept: list[str] = []
     for _ in range(20):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -41,7 +51,7 @@ def test_killed_at_twenty_moments_and_resumed(tmp_path: Path) -> None:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        complete = [line for line in log.read_text().split("\n")[:-1]] if log.exists() else []
+        complete = log.read_text().split("\n")[:-1] if log.exists() else []
         now = [json.loads(line)["key"] for line in complete]
         assert now[: len(kept)] == kept
         kept = now
@@ -50,7 +60,9 @@ def test_killed_at_twenty_moments_and_resumed(tmp_path: Path) -> None:
     assert Counter(keys(folder)) == Counter(keys(tmp_path / "whole"))
     assert set(Counter(keys(folder)).values()) == {1}
     assert len(keys(folder)) == N
-    lines = [sorted((tmp_path / d / "trajectories.jsonl").read_text().splitlines()) for d in ("whole", "killed")]
+    lines = [
+        sorted((tmp_path / d / "trajectories.jsonl").read_text().splitlines()) for d in ("whole", "killed")
+    ]
     assert lines[0] == lines[1]
 
 

@@ -1,0 +1,1 @@
+"""What is measured; never run as a test. `python -m benchmarks` writes results.json."""
