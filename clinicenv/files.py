@@ -114,8 +114,8 @@ class Document:
 def parse_yaml(text: str, file: Path | str) -> Document:
     """Safe YAML without aliases and without a key twice; an InputError with the line otherwise."""
     try:
-        if _bracket_depth(text) > MAX_DEPTH:
-            raise InputError(f"nested more than {MAX_DEPTH} levels deep; a file of ours is not", file=file)
+        if (line := _too_deep(text)) is not None:
+            raise InputError(f"brackets nested more than {MAX_DEPTH} levels deep", file=file, line=line)
         if _ANCHOR.search(text):
             for event in yaml.parse(text, yaml.CSafeLoader):
                 if isinstance(event, yaml.AliasEvent):
@@ -154,13 +154,14 @@ def _line(mark: Any) -> int | None:
     return None if mark is None else int(mark.line) + 1
 
 
-def _bracket_depth(text: str) -> int:
-    """The deepest nesting of brackets, those in quoted text counted too."""
-    depth = deepest = 0
+def _too_deep(text: str) -> int | None:
+    """The line where brackets, those in quoted text counted too, are nested too deeply."""
+    depth = 0
     for match in _BRACKET.finditer(text):
         depth = depth + 1 if match[0] in "[{" else max(0, depth - 1)
-        deepest = max(deepest, depth)
-    return deepest
+        if depth > MAX_DEPTH:
+            return text.count("\n", 0, match.start()) + 1
+    return None
 
 
 def _repeated_keys(node: yaml.Node, depth: int = 0) -> Iterator[yaml.ScalarNode]:

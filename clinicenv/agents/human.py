@@ -1,65 +1,110 @@
 """A person as the doctor, line by line: works on a terminal and through a pipe."""
 
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterable
 from typing import TextIO
 
 from clinicenv.consultation import AgentError, Turn
-from clinicenv.events import Action, Event, Notice, Released, Report, Role, Say
+from clinicenv.events import Action, Diagnose, Event, Leave, Notice, Released, Report, Role, Say
 from clinicenv.files import printable
 from clinicenv.protocol import parse, render_results, usage
+from clinicenv.view import DoctorView
+
+PLAN_HELP = "(Your plan, line by line: free text, or e.g. `treatment: rest`. An empty line ends it.)"
 
 
 class LineDoctor:
     """Prints what is new and reads what the doctor does. An empty line is asked again; `?` shows help.
 
     Several lines make one act when all but the last end in a backslash, and a plan follows `DIAGNOSE:` until
-    an empty line or a full stop alone.
+    an empty line, a full stop alone or the end of the input.
     """
+
+    settings = {"kind": "human", "name": "human"}
 
     def __init__(self, source: TextIO | None = None, sink: TextIO | None = None) -> None:
         self._source, self._sink = source, sink
-        self.settings = {"kind": "human", "name": "human"}
 
     def act(self, turn: Turn) -> list[Action]:
-        for event in _new(turn.view.events):
-            for line in shown(event):
-                self._print(line)
-        self._print(f"[turn {turn.view.turn} of {turn.view.max_turns}]")
+        """What the person types; AgentError where the input ends before."""
+        view = turn.view
+        self.show(e for e in view.events if e.turn == view.turn - 1)
+        if view.turn == 1 and isinstance(view, DoctorView):
+            self._print(*asked(view))
+        help = "; ? for help" if view.turn == 1 else ""
+        self._print(f"[turn {view.turn} of {view.max_turns}{help}]")
         while True:
             text = self._read()
             if text == "?":
-                self._print(usage(turn.legal))
+                self._print(*usage(turn.legal).splitlines())
             elif text:
-                return parse(text, turn.legal)
+                acts = parse(text, turn.legal)
+                if isinstance(acts[-1], Diagnose) and not acts[-1].plan and (plan := self._plan()):
+                    return parse(f"{text}\n{plan}", turn.legal)
+                return acts
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Prints what others did."""
+        for event in events:
+            if event.role is not Role.DOCTOR:
+                self._print(*shown(event))
 
     def _read(self) -> str:
+        """One act as text: a line, and those that a backslash joins to it."""
         lines = [self._line("doctor> ")]
-        while lines[-1].endswith("\\"):
-            lines[-1] = lines[-1][:-1]
+        while (line := lines[-1]) is not None and line.endswith("\\"):
+            lines[-1] = line[:-1]
             lines.append(self._line("   ...> "))
-        if lines[0].strip().lower().lstrip("*-# ").startswith(("diagnose", "plan:")):
-            self._print("(plan: e.g. `PLAN: treatment ...`; an empty line ends it)")
-            while (line := self._line("   plan> ", required=False)).strip() not in ("", "."):
-                lines.append(line if ":" in line or len(lines) > 1 else f"PLAN: {line}")
-        return "\n".join(lines).strip()
-
-    def _line(self, prompt: str, required: bool = True) -> str:
-        source = self._source or sys.stdin
-        if source.isatty():
-            print(prompt, end="", file=self._sink or sys.stdout, flush=True)
-        line = source.readline()
-        if not line and required:
+        if None in lines:
             raise AgentError("the input ended before the consultation did")
-        return line.rstrip("\n")
+        return "\n".join(filter(None, lines)).strip()
 
-    def _print(self, line: str) -> None:
-        print(line, file=self._sink or sys.stdout, flush=True)
+    def _plan(self) -> str:
+        self._print(PLAN_HELP)
+        lines: list[str] = []
+        while (line := (self._line("   plan> ") or "").strip()) not in ("", "."):
+            lines.append(line)
+        if lines and not lines[0].lower().startswith("plan:"):
+            lines[0] = f"PLAN: {lines[0]}"
+        return "\n".join(lines)
+
+    def _line(self, prompt: str) -> str | None:
+        """The next line, or None at the end of the input."""
+        try:
+            if self._source is None and sys.stdin.isatty():
+                return _typed(prompt)
+            line = (self._source or sys.stdin).readline()
+        except UnicodeDecodeError as e:
+            raise AgentError("the input is not UTF-8 text") from e
+        return line.rstrip("\n") if line else None
+
+    def _print(self, *lines: str) -> None:
+        sink = self._sink or sys.stdout
+        for line in lines:
+            if sink.isatty():
+                line = textwrap.fill(line, shutil.get_terminal_size().columns - 1, subsequent_indent="  ")
+            print(line, file=sink, flush=True)
 
 
-def _new(events: tuple[Event, ...]) -> list[Event]:
-    """What happened since the doctor's last act."""
-    last = max((n for n, e in enumerate(events) if e.role is Role.DOCTOR), default=-1)
-    return list(events[last + 1 :])
+def _typed(prompt: str) -> str | None:
+    """A line from the terminal, with the arrow keys at work where the system has readline."""
+    try:
+        import readline  # noqa: F401
+    except ImportError:
+        pass  # Windows: its console edits lines itself
+    try:
+        return input(prompt)
+    except EOFError:
+        return None
+
+
+def asked(view: DoctorView) -> list[str]:
+    """The question of a `question` task and its options."""
+    if not view.question:
+        return []
+    return [printable(view.question), *(f"  {o.id}: {printable(o.text)}" for o in view.options)]
 
 
 def shown(event: Event) -> list[str]:
@@ -71,5 +116,7 @@ def shown(event: Event) -> list[str]:
         return [f"({printable(what.text)})"]
     if isinstance(what, Say):
         return [f"Patient: {printable(what.text)}"]
+    if isinstance(what, Leave):
+        return [*([f"Patient: {printable(what.text)}"] if what.text else []), "(The patient leaves.)"]
     text = getattr(what, "text", "")
     return [printable(text)] if text else []

@@ -1,6 +1,7 @@
 """`clinicenv play`: a person as the doctor, line by line."""
 
-import sys
+from collections.abc import Iterable
+from itertools import dropwhile
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from clinicenv.agents.human import LineDoctor
 from clinicenv.consultation import AgentError, Consultation, drive
 from clinicenv.events import Role
 from clinicenv.files import InputError
+from clinicenv.runs.batch import call_log
 from clinicenv.runs.store import Store
 from clinicenv.scenario import load_scenario, select
 
@@ -55,6 +57,7 @@ def play(
     spec = {"scenarios": case.id, "cast": {"doctor": "human", "patient": patient}, "seed": seed}
     with Store.create(folder, spec, {"clinicenv": __version__}, resume=False, force=False) as store:
         store.put_scenario(case)
+        call_log(store, consultation.trajectory.key)
         try:
             while turn := consultation.pending:
                 if turn.role is Role.DOCTOR:  # typed in this thread, where Ctrl-C arrives
@@ -69,10 +72,16 @@ def play(
         finally:
             store.append(consultation.trajectory)
     trajectory = consultation.trajectory
-    lines = list(transcript(trajectory))
-    start = next((n for n, line in enumerate(lines) if "verdict" in line or "FAILED" in line), len(lines))
-    click.echo("\n" + "\n".join(lines[start:]).strip())
+    assert trajectory.outcome
+    if trajectory.outcome.status != "error":  # what came back after the last turn
+        doctor.show(e for e in trajectory.events if e.turn == trajectory.outcome.turns)
+    click.echo("\n" + "\n".join(ending(transcript(trajectory))))
     if case.answer.diagnosis:
         click.echo(f"The answer: {case.answer.diagnosis.name}")
-    click.echo(f"To read it again: clinicenv show {folder} {trajectory.key}", file=sys.stderr)
-    return 1 if trajectory.outcome and trajectory.outcome.status == "error" else 0
+    click.echo(f"To read it again: clinicenv show {folder} {trajectory.key}", err=True)
+    return 1 if trajectory.outcome.status == "error" else 0
+
+
+def ending(lines: Iterable[str]) -> list[str]:
+    """The lines of a transcript from the verdict on, or from what failed."""
+    return list(dropwhile(lambda line: not line.lstrip().startswith(("verdict  ", "FAILED  ")), lines))

@@ -64,7 +64,7 @@ class ConsultationEnv(gymnasium.Env[Observation, str]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}  # type: ignore[misc]
 
-    def __init__( - the arguments of `gymnasium.make`
+    def __init__(
         self,
         scenarios: str = "all",
         role: str = "doctor",

@@ -330,7 +330,7 @@ BROKEN = {
     "too deep": (
         "plan:\n",
         "logic: " + "{a: " * 600 + "1" + "}" * 600 + "\nplan:\n",
-        "schema_version",
+        "logic:",
         "error",
         "levels deep",
     ),
