@@ -22,7 +22,7 @@ def table(found: dict[str, Any]) -> str:
          f"{r['scripted']['consultations_per_s']:.0f} a second"),
         ("doctor turns through the text environment, one core", f"{e['text']['turns_per_s']:,} a second"),
         ("the same when no line ever comes twice", f"{e['text_new_words']['turns_per_s']:,} a second"),
-        ("eight environments with a 0.1 s patient, the longest step", f"{e['vector']['longest_step_s']:.2f} s"),
+        ("longest step of eight environments, each patient 0.1 s", f"{e['vector']['longest_step_s']:.2f} s"),
         (f"model calls with 1 s latency, {r['models']['in_flight']} in flight: wall time over the ideal",
          f"{r['models']['ratio']:.2f}"),
         ("CPU per model call", f"{found['models']['cpu_ms_per_call']:.1f} ms"),

@@ -132,7 +132,7 @@ class Identity(Part):
 
     name: Text
     age: Annotated[float, Field(ge=0, le=120)]
-    sex: Literal["female", "male", "intersex"]
+    sex: Literal["female", "male", "intersex", "unknown"]
     gender: str | None = None
     pronouns: str | None = None
     ethnicity: str | None = None

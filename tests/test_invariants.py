@@ -24,6 +24,7 @@ from clinicenv.events import (
     Examine,
     Heard,
     OrderTests,
+    Rate,
     Report,
     RequestImage,
     Role,
@@ -167,18 +168,31 @@ def test_a_models_patient_has_no_gated_fact_before_its_gate_opens(
                     assert secret not in seen or secret in typed or secret in plain
 
 
+class Rater(Unhelpful):
+    """A patient that is asked to rate, so that it acts after the diagnosis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings["rates"] = True
+
+    def act(self, turn: Any) -> Action:
+        said = super().act(turn)
+        return Rate(5, 5, 5) if Rate in turn.legal else said
+
+
 def test_the_patient_never_sees_results_nor_the_ranked_list(scenarios: list[Scenario]) -> None:
-    patient = Unhelpful()
+    patient = Rater()
     lines = [
         [Say("Hello"), OrderTests(["full blood count"])],
         [Say("And?")],
         [Say("Bye"), Diagnose(["gout xyz"])],
     ]
     for scenario in scenarios:
-        play(scenario, Cast(doctor=Lines(lines), patient=patient))
+        t = play(scenario, Cast(doctor=Lines(lines), patient=patient))
+        assert t.events[-2].what == Rate(5, 5, 5)
     seen = "\n".join(texts([v.events for v in patient.views]))
     assert "gout xyz" not in seen
-    assert "aemoglobin" not in seen.replace("full blood count", "")
+    assert "aemoglobin" not in seen
 
 
 def test_results_look_alike_whether_the_scenario_lists_them_or_not(scenarios: list[Scenario]) -> None:
@@ -278,6 +292,20 @@ def test_every_reply_carries_its_facts(scenario: Scenario, given_acts: list[list
                 fact, text = scenario.facts[fact_id], event.what.text.lower()
                 lines = [line.lower() for line in (*fact.say, fact.say_vague) if line]
                 assert any(line.removeprefix("no, ").removeprefix("yes, ") in text for line in lines)
+
+
+@quick
+@given(st.sampled_from(ALL), acts)
+def test_a_gate_opens_only_when_its_terms_are_met(scenario: Scenario, given_acts: list[list[Action]]) -> None:
+    t = play(scenario, Cast(doctor=Lines(given_acts)), max_turns=len(given_acts))
+    heard: set[str] = set()
+    for what in (e.what for e in t.events if isinstance(e.what, Heard)):
+        heard |= set(what.acts)
+        for fact in (scenario.facts[i] for i in what.opened):
+            assert fact.unlock is not None
+            assert what.trust >= (fact.unlock.trust or 0)
+            assert not fact.unlock.after or heard & set(fact.unlock.after)
+            assert not fact.unlock.private or "ask_private" in heard
 
 
 @quick

@@ -1,5 +1,6 @@
 """A person as the doctor, line by line: works on a terminal and through a pipe."""
 
+import contextlib
 import shutil
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from clinicenv.protocol import parse, render_results, usage
 from clinicenv.view import DoctorView
 
 PLAN_HELP = "(Your plan, line by line: free text, or e.g. `treatment: rest`. An empty line ends it.)"
+JOINING = "A line that ends in \\ goes on in the next one; several lines of that kind are one turn."
 
 
 class LineDoctor:
@@ -22,9 +24,8 @@ class LineDoctor:
     an empty line, a full stop alone or the end of the input.
     """
 
-    settings = {"kind": "human", "name": "human"}
-
     def __init__(self, source: TextIO | None = None, sink: TextIO | None = None) -> None:
+        self.settings = {"kind": "human", "name": "human"}
         self._source, self._sink = source, sink
 
     def act(self, turn: Turn) -> list[Action]:
@@ -38,7 +39,7 @@ class LineDoctor:
         while True:
             text = self._read()
             if text == "?":
-                self._print(*usage(turn.legal).splitlines())
+                self._print(*usage(turn.legal).splitlines(), JOINING)
             elif text:
                 acts = parse(text, turn.legal)
                 if isinstance(acts[-1], Diagnose) and not acts[-1].plan and (plan := self._plan()):
@@ -82,18 +83,16 @@ class LineDoctor:
 
     def _print(self, *lines: str) -> None:
         sink = self._sink or sys.stdout
+        width = shutil.get_terminal_size().columns - 1 if sink.isatty() else 0
         for line in lines:
-            if sink.isatty():
-                line = textwrap.fill(line, shutil.get_terminal_size().columns - 1, subsequent_indent="  ")
-            print(line, file=sink, flush=True)
+            wrapped = textwrap.fill(line, width, subsequent_indent="  ") if width else line
+            print(wrapped, file=sink, flush=True)
 
 
 def _typed(prompt: str) -> str | None:
     """A line from the terminal, with the arrow keys at work where the system has readline."""
-    try:
+    with contextlib.suppress(ImportError):  # Windows has none: its console edits lines itself
         import readline  # noqa: F401
-    except ImportError:
-        pass  # Windows: its console edits lines itself
     try:
         return input(prompt)
     except EOFError:

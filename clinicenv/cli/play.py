@@ -15,6 +15,7 @@ from clinicenv.files import InputError
 from clinicenv.runs.batch import call_log
 from clinicenv.runs.store import Store
 from clinicenv.scenario import load_scenario, select
+from clinicenv.view import for_doctor
 
 
 @click.command()
@@ -74,7 +75,8 @@ def play(
     trajectory = consultation.trajectory
     assert trajectory.outcome
     if trajectory.outcome.status != "error":  # what came back after the last turn
-        doctor.show(e for e in trajectory.events if e.turn == trajectory.outcome.turns)
+        last = (e for e in trajectory.events if e.turn == trajectory.outcome.turns)
+        doctor.show(filter(None, (for_doctor(e, e.n) for e in last)))
     click.echo("\n" + "\n".join(ending(transcript(trajectory))))
     if case.answer.diagnosis:
         click.echo(f"The answer: {case.answer.diagnosis.name}")

@@ -12,7 +12,7 @@ import yaml
 from clinicenv import __version__
 from clinicenv.files import InputError
 from clinicenv.runs import batch
-from clinicenv.runs.spec import Specification, arms, jobs, load_specification
+from clinicenv.runs.spec import MAX_REPEATS, Specification, arms, jobs, load_specification, named_in
 from clinicenv.runs.store import Store
 
 
@@ -54,7 +54,9 @@ def next_folder(base: Path = Path("runs")) -> Path:
 @click.option("--patient-profile", multiple=True, metavar="P", help="A bias profile.  [default]")
 @click.option("--doctor-arg", multiple=True, metavar="K=V", help="A parameter of the doctor's model call.")
 @click.option("--seed", type=int, help="Decides every draw.  [0]")
-@click.option("--repeats", type=click.IntRange(1), help="How often each scenario is played.  [1]")
+@click.option(
+    "--repeats", type=click.IntRange(1, MAX_REPEATS), help="How often each scenario is played.  [1]"
+)
 @click.option("--max-turns", type=click.IntRange(1, 500), help="The doctor's turns.  [the scenario's, or 20]")
 @click.option(
     "--images", type=click.Choice(["request", "start", "none"]), help="When images are shown.  [request]"
@@ -87,8 +89,10 @@ def run(ctx: click.Context, /, **given: Any) -> int:
             nl=False,
         )
         return 0
-    all_arms = arms(spec)
-    todo = list(jobs(spec, all_arms))
+    named = given["doctor"] or given["patient"] or given["scenarios"]  # by flags, which go before the file
+    with named_in(None if named else given["spec"]):
+        all_arms = arms(spec)
+        todo = list(jobs(spec, all_arms))
     if given["dry_run"]:
         return _dry_run(spec, todo, len(all_arms), given)
     folder = given["out"] or next_folder()

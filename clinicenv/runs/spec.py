@@ -1,12 +1,13 @@
 """What to run: a specification, and the consultations that it comes to."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from clinicenv.agents.cast import Cast
 from clinicenv.consultation import make_header
@@ -26,6 +27,9 @@ Sweep = Annotated[tuple[T, ...], BeforeValidator(_many), Field(min_length=1)]
 
 Images = Literal["request", "start", "none"]
 Role = Literal["doctor", "patient", "measurement", "moderator"]
+
+MAX_REPEATS = 100_000
+"""Of each scenario; all that is to be played is listed before it starts."""
 
 
 class _Part(BaseModel):
@@ -66,7 +70,7 @@ class Specification(_Part):
     cast: CastSpec = CastSpec()
     profiles: ProfileSpec = ProfileSpec()
     seed: Sweep[int] = (0,)
-    repeats: Annotated[int, Field(ge=1)] = 1
+    repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
     limits: LimitSpec = LimitSpec()
     models: dict[Role, dict[str, float | int | str | bool]] = Field(default_factory=dict)
     """parameters of the model calls by role, e.g. `doctor: {temperature: 0}`"""
@@ -124,8 +128,21 @@ def load_specification(path: Path | None, flags: Mapping[str, Any]) -> Specifica
         place[field] = value
     try:
         return Specification.model_validate(data)
-    except ValueError as e:
-        raise InputError(f"the flags do not fit together: {e}") from e
+    except ValidationError as e:
+        first = e.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: {first['msg'].lower()}, found {str(first['input'])[:60]!r}") from e
+
+
+@contextmanager
+def named_in(path: Path | None) -> Iterator[None]:
+    """Errors about names that a specification gives (a card, a scenario, a profile) say which file it is."""
+    try:
+        yield
+    except InputError as e:
+        if e.file is None and path is not None:
+            raise InputError(e.what, file=path) from e
+        raise
 
 
 def arms(spec: Specification) -> list[Arm]:
