@@ -113,6 +113,10 @@ class AgentError(Exception):
     """An agent could not act; the consultation ends as `error` with this cause."""
 
 
+class EngineError(Exception):
+    """The simulator itself broke over a legal action: no agent's fault. The cause is chained."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One line of the table: who is on, what they may do, and what may come next."""
@@ -190,6 +194,7 @@ class Consultation:
         max_turns, minutes, budget: limits; they go before the scenario's, which goes before 20 turns.
         images: `request` (the doctor asks), `start` (reports come with the door note) or `none`.
         forks: where this one left its parents.
+        header: from `make_header`, in place of all settings.
     """
 
     def __init__(
@@ -212,7 +217,8 @@ class Consultation:
         )  # fmt: skip
         self.scenario = scenario
         self._seats = dict(cast.seats)
-        self._draws = Draws(self.header.seed, self.header.repeat, scenario.lineage, forks)
+        left = tuple(Fork(**f) for f in self.header.forks)
+        self._draws = Draws(self.header.seed, self.header.repeat, scenario.lineage, left)
         self._max_turns = int(self.header.limits["max_turns"] or DEFAULT_MAX_TURNS)
         self._events: list[Event] = []
         self._seen: dict[Role, list[Event]] = {Role.DOCTOR: [], Role.PATIENT: []}
@@ -260,6 +266,12 @@ class Consultation:
             raise IllegalAction("the consultation is over")
         acts = _checked(actions, turn)
         self._pending = None
+        try:
+            self._take(turn, acts)
+        except Exception as e:
+            raise EngineError(f"{type(e).__name__}: {e}") from e
+
+    def _take(self, turn: Turn, acts: list[Action]) -> None:
         if turn.role is Role.DOCTOR:
             self._doctor_acted(acts)
         elif turn.role is Role.MEASUREMENT:
@@ -453,8 +465,8 @@ class Consultation:
             events=(),
             profile=self._seats[Role.MEASUREMENT].profile,
             exam=s.exam,
-            tests=s.tests,
-            images=s.images,
+            tests=s.shown_tests,
+            images=s.shown_images,
             unlisted=s.unlisted_tests,
             sex=s.patient.identity.sex,
             age=s.patient.identity.age,

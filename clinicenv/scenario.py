@@ -525,6 +525,17 @@ class Scenario(Part):
         return {f.id: f for f in (*self.patient.facts, *extra)}
 
     @cached_property
+    def shown_tests(self) -> tuple[Test, ...]:
+        """The tests without what only marks are made from."""
+        bare = {"supports": {}, "indicated": "reasonable"}
+        return tuple(t.model_copy(update=bare) for t in self.tests)
+
+    @cached_property
+    def shown_images(self) -> tuple[Image, ...]:
+        """The images without what only marks are made from."""
+        return tuple(i.model_copy(update={"indicated": "reasonable"}) for i in self.images)
+
+    @cached_property
     def lineage(self) -> str:
         """Twins share their draws: the id of the scenario that this one is a twin of, or its own."""
         return self.twin_of or self.id

@@ -31,7 +31,7 @@ CASES = (ROOT / "tests" / "importers" / "data" / "agentclinic_like.jsonl").read_
 ODD: tuple[Any, ...] = (
     None, True, -1, 0, 7, 10**30, 10**400, 1e308, float("inf"), float("nan"), "", " ", "no-such", "x" * 5000,
     "a\x00b", "a\x00b.yaml", "\x1b[31mred\x1b[0m", "two\nlines", "{{ 1 / 0 }}", "{% for", "../../etc/passwd",
-    "x" * 300 + ".yaml", "openai:", "http://", ".", "/", "*", [], {}, [[]], [None], {"a": 1}, {"": ""},
+    "x" * 300 + ".yaml", "openai:", "http://", ".", "*", [], {}, [[]], [None], {"a": 1}, {"": ""},
     [1, "a", {}],
 )  # fmt: skip
 
@@ -104,8 +104,9 @@ def insert(draw: random.Random, lines: list[str], n: int) -> None:
     lines.insert(n, draw.choice([
         "a: &a [1]\nb: *a", "<<: *nothing", "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]",
         "x: !!python/name:os.system", "? [1, 2]\n: 3", "---", "%TAG ! a", "@", "key: value: again",
-        "x: " + "[" * 4000, "x: " + "- " * 400, "x: 2001-99-99", "x: " + "9" * 5000, 'x: "\\ud800"', 'x: "unclosed',
-        "\x00", "\x07", "'", "}", "null", "[]", "x: !!binary =", "x: 1_000:99", "\u2028", "\ufeff", "=: =",
+        "x: " + "[" * 4000, "x: " + "- " * 400, "x: 2001-99-99", "x: " + "9" * 5000, 'x: "\\ud800"',
+        'x: "unclosed', "\x00", "\x07", "'", "}", "null", "[]", "x: !!binary =", "x: 1_000:99", "\u2028",
+        "\ufeff", "=: =",
     ]))  # fmt: skip
 
 
@@ -130,7 +131,8 @@ def replace_all(draw: random.Random, text: str) -> bytes:
 
 MUTATIONS: tuple[Mutation, ...] = (
     in_data(delete), in_data(swap), in_data(swap), in_data(swap), in_data(rename), in_data(wrap),
-    in_data(bury), in_lines(repeat_line), in_lines(tab), in_lines(insert), in_lines(insert), truncate, spoil, replace_all,
+    in_data(bury), in_lines(repeat_line), in_lines(tab), in_lines(insert), in_lines(insert), truncate, spoil,
+    replace_all,
 )  # fmt: skip
 
 
@@ -196,6 +198,54 @@ def test_broken_cards(folder: Folder, n: int) -> None:
 @pytest.mark.parametrize("n", range(43))
 def test_broken_specifications(folder: Folder, n: int) -> None:
     folder.dry_run("spec.yaml", mutant("specification", n, SPECIFICATION), "FILE")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('scenarios: "a\\0b.yaml"', "spec.yaml:1: scenarios[0]: is no name, path or model string"),
+        (f"profiles: {{patient: {'x' * 300}}}", "spec.yaml:1: profiles.patient[0]: is no name, path"),
+        (f"repeats: {10**30}", "spec.yaml:1: repeats: input should be less than or equal to 100000"),
+        ("profiles: {patient: grumpy}", "spec.yaml: no profile `grumpy` for the patient"),
+        ("cast: {doctor: scriptd}", "spec.yaml: no doctor is called `scriptd`"),
+        ("scenarios: sharp-chest", "spec.yaml: no bundled scenario `sharp-chest`"),
+        ("sead: 1", "spec.yaml:1: sead: is not a field here (did you mean `seed`?)"),
+        ("- seed: 1", "spec.yaml: expected a mapping"),
+    ],
+)
+def test_what_is_wrong_with_a_specification(folder: Folder, line: str, says: str) -> None:
+    code, out, err = folder.tried("spec.yaml", line.encode(), "run", "FILE", "--dry-run")
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("model: openai:tiny", "model: tiny", "is not a model; write `openai:NAME`"),
+        ("model: openai:", "model: azure:", "the provider `azure` is not supported"),
+        ("base_url: http:", "base_url: ftp:", "base_url: `ftp://127.0.0.1:9/v1` is not a server's address"),
+        ("base_url: http://", "base_url: http://me:secret@", "has a password or a query in it"),
+        ("role: doctor", "role: patient", "this card is for the patient, not for the doctor"),
+    ],
+)
+def test_what_is_wrong_with_a_card(folder: Folder, old: str, new: str, says: str) -> None:
+    assert old in CARD
+    broken = CARD.replace(f"\n{old}", f"\n{new}")
+    line = 1 + next(n for n, text in enumerate(broken.splitlines()) if text.startswith(new))
+    code, out, err = folder.tried("card.yaml", broken.encode(), "run", "--doctor", "FILE", "--dry-run")
+    assert (code, out) == (2, "")
+    assert f"card.yaml:{line}: " in err
+    assert says in err
+    assert "secret" not in err
+
+
+def test_a_parameter_that_is_no_single_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["run", "--doctor", "openai:tiny", "--doctor-arg", "stop=[a]", "--dry-run"]) == 2
+    assert (
+        capsys.readouterr().err
+        == "clinicenv: the value in `stop=[a]` should be a number, text, true or false\n"
+    )
 
 
 @pytest.mark.parametrize("n", range(44))

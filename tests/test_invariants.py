@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from clinicenv.agents.cast import Cast, play
 from clinicenv.agents.replay import Replay
-from clinicenv.consultation import Consultation
+from clinicenv.consultation import Consultation, drive_sync
 from clinicenv.draws import Fork
 from clinicenv.events import (
     Action,
@@ -113,20 +113,22 @@ class Watching(Lines):
 def test_no_view_but_the_moderators_names_the_answer(
     scenario: Scenario, given_acts: list[list[Action]]
 ) -> None:
-    doctor, patient = Watching(given_acts), Unhelpful()
+    doctor, patient, measurement = Watching(given_acts), Unhelpful(), Unhelpful()
     open_scenario = scenario.model_copy(
         update={
             "tests": tuple(t for t in scenario.tests if not t.report_reveals),
             "images": tuple(i for i in scenario.images if not i.report_reveals),
         }
     )
-    t = play(open_scenario, Cast(doctor=doctor, patient=patient), max_turns=len(given_acts))
+    t = play(open_scenario, Cast(doctor, patient, measurement), max_turns=len(given_acts))
     typed = " ".join(texts(given_acts)).lower()
-    for view in (*doctor.views, *patient.views):
+    for view in (*doctor.views, *patient.views, *measurement.views):
         seen = "\n".join(texts(view)).lower()
         for name in answers(scenario):
             assert name not in seen or name in typed
         assert name not in repr(view).lower() or name in typed
+    for view in measurement.views:
+        assert all(not t.supports and t.indicated == "reasonable" for t in view.tests)
     assert not any(n in str(open_scenario).lower() for n in answers(scenario))
     assert t.outcome is not None
 
@@ -249,6 +251,10 @@ def test_a_fork_at_turn_n_shares_n_turns(
     shared = [e for e in parent.events if e.turn <= at and e.turn <= n]
     assert list(child.events[: len(shared)]) == shared
     assert child.key != parent.key
+    again = Consultation(scenario, base, header=child.header)
+    while again.pending:
+        drive_sync(again, base)
+    assert again.trajectory == child
     assert cast.seats[Role.PATIENT] == base.seats[Role.PATIENT]
 
 
@@ -362,6 +368,23 @@ def test_a_broken_agent_is_an_error_and_no_wrong_diagnosis(
     assert rows["guess"].errors == 0
     assert {t.header.cast["doctor"]["agent"]["name"] for t in played} == {"guess"}
     assert len(played) == len(ALL)
+
+
+def test_the_simulators_own_fault_is_not_the_doctors(monkeypatch: pytest.MonkeyPatch) -> None:
+    from clinicenv.clinic import hearing
+    from clinicenv.models.loop import run as on_loop
+    from clinicenv.runs import batch
+    from clinicenv.runs.spec import Specification, arms, jobs
+
+    def breaks(*_: object) -> None:
+        raise KeyError("no such concept")
+
+    monkeypatch.setattr(hearing, "read", breaks)
+    spec = Specification()
+    t = on_loop(batch.play(next(jobs(spec, arms(spec)))))
+    failed = next(e.what for e in t.events if e.what.type == "failed")
+    assert failed.role is Role.CORE
+    assert "no such concept" in failed.cause
 
 
 # 6. The core is light

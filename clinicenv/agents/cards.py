@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from clinicenv import shipped
 from clinicenv.files import InputError, did_you_mean, load_model
+from clinicenv.models.endpoint import ModelName, checked_url
 
 ROLES = ("doctor", "patient", "measurement", "moderator")
 
@@ -23,9 +24,9 @@ class AgentCard(BaseModel):
     description: str
     rates: bool = False
     """a patient that rates the doctor at the end"""
-    model: str | None = None
+    model: str | None = Field(default=None, max_length=500)
     """e.g. `openai:NAME@URL`"""
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, max_length=500)
     protocol: Literal["text"] = "text"
     system: str | None = None
     """the system message: a Jinja template over the role's view, rendered once a consultation"""
@@ -72,4 +73,10 @@ def load_card(role: str, name: str) -> AgentCard:
         raise InputError(
             f"this card is for the {card.role}, not for the {role}", file=path, line=document.line(("role",))
         )
+    for field, read in (("model", ModelName.parse), ("base_url", checked_url)):
+        try:
+            if (value := getattr(card, field)) is not None:
+                read(value)
+        except InputError as e:
+            raise InputError(f"{field}: {e.what}", file=path, line=document.line((field,))) from e
     return card

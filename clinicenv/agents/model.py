@@ -14,7 +14,7 @@ from clinicenv.clinic import measurement
 from clinicenv.consultation import Acted, AgentError, Turn
 from clinicenv.events import Action, Judge, Leave, Rate, Report, Result, Say
 from clinicenv.files import InputError
-from clinicenv.models import loop
+from clinicenv.models import loop, templates
 from clinicenv.models.endpoint import Endpoint, ModelError, ModelName, Reply, Request
 from clinicenv.view import MeasurementView, ModeratorView, PatientView
 
@@ -48,6 +48,7 @@ class ModelAgent:
         self.settings = card.settings()
         self.name = ModelName.parse(card.model)
         self._template = card.system
+        templates.check(card.system)
         self._endpoint: Endpoint | None = None
 
     async def preflight(self) -> None:

@@ -246,7 +246,9 @@ def _for_doctor(event: Event) -> str:
         return protocol.render_results(Report(what.results))
     if isinstance(what, Notice):
         return f"[{what.text}]"
-    return f"Patient: {what.text}" if isinstance(what, Say) else f"[The {event.role} leaves.]"
+    if isinstance(what, Say):
+        return f"Patient: {what.text.translate(_NO_DIRECTIONS)}"
+    return f"[The {event.role} leaves.]"
 
 
 def _own_words(acts: Sequence[Any]) -> str:
@@ -284,14 +286,14 @@ def _for_patient(what: Action | Any, facts: dict[str, Fact]) -> Iterator[str]:
         yield from _withheld(what.withheld)
     elif isinstance(what, (Examine, OrderTests, RequestImage)):
         verb = "examines" if isinstance(what, Examine) else "orders"
-        yield f"[The doctor {verb}: {'; '.join(what.items)}]"
+        yield f"[The doctor {verb}: {'; '.join(what.items).translate(_NO_DIRECTIONS)}]"
     elif isinstance(what, Notice):
         yield f"[{what.text}]"
 
 
 def _withheld(given: Iterable[Withheld]) -> Iterator[str]:
     for about, how in dict.fromkeys((" ".join(w.about.split()), w.how) for w in given):
-        yield _WITHHOLD[how].format(f"'{about}'")
+        yield _WITHHOLD[how].format(f"'{about.translate(_NO_DIRECTIONS)}'")
 
 
 def _to_judge(view: ModeratorView) -> str:

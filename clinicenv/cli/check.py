@@ -1,6 +1,5 @@
 """`clinicenv check`: what is installed, reachable and missing, and what to do about it."""
 
-import json
 import os
 import socket
 import sys
@@ -12,6 +11,7 @@ import click
 
 from clinicenv import __version__, shipped
 from clinicenv.agents.cards import ROLES, cards
+from clinicenv.cli.output import echo_json
 from clinicenv.clinic.lint import lint_file
 from clinicenv.files import printable
 from clinicenv.scenario import find_files
@@ -25,9 +25,7 @@ def check(as_json: bool) -> int:
     """Say what is installed and missing, and what to do about it. Exit code 1 if anything is broken."""
     rows = [*_core(), *_extras(), *_models()]
     if as_json:
-        click.echo(
-            json.dumps([dict(zip(("what", "state", "detail"), r, strict=True)) for r in rows], indent=1)
-        )
+        echo_json([dict(zip(("what", "state", "detail"), r, strict=True)) for r in rows])
     else:
         for what, state, detail in rows:
             click.echo(f"{state:<8} {what:<22} {detail}")

@@ -10,6 +10,7 @@ import click
 import yaml
 
 from clinicenv import __version__
+from clinicenv.events import Role
 from clinicenv.files import InputError
 from clinicenv.runs import batch
 from clinicenv.runs.spec import MAX_REPEATS, Specification, arms, jobs, load_specification, named_in
@@ -27,6 +28,8 @@ def parse_arguments(given: tuple[str, ...]) -> dict[str, Any]:
             parsed[name] = yaml.safe_load(value)
         except yaml.YAMLError as e:
             raise InputError(f"the value in `{pair}` cannot be read; put it in quotes") from e
+        if not isinstance(parsed[name], (str, int, float)):
+            raise InputError(f"the value in `{pair}` should be a number, text, true or false")
     return parsed
 
 
@@ -146,11 +149,13 @@ def _play(
         raise InputError("is not empty; use --resume to go on with that run, or another --out", file=folder)
     on_loop(batch.preflight(all_arms))
     versions = {"clinicenv": __version__}
+    by_hand = any(arm.cast.seats[Role.DOCTOR].kind == "human" for arm in all_arms)  # who does one at a time
+    concurrency = 1 if by_hand else given["concurrency"]
     with Store.create(folder, spec.plain(), versions, resume=given["resume"], force=given["force"]) as store:
         finished = store.finished()
         left = sum(job.key not in finished for job in todo)
         with progress_of(left, sys.stderr) as progress:
-            on_loop(batch.run(todo, store, concurrency=given["concurrency"], progress=progress))
+            on_loop(batch.run(todo, store, concurrency=concurrency, progress=progress))
         keys = {job.key for job in todo}
         results = [r for r in store.results().values() if r.key in keys]
     rows = summarise(results)

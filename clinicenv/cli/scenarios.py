@@ -1,6 +1,5 @@
 """`clinicenv scenarios`: list, show, check and start case files."""
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from clinicenv import shipped
+from clinicenv.cli.output import echo_json
 from clinicenv.files import InputError, did_you_mean, printable, write_text
 from clinicenv.scenario import Scenario, Task, find_files, load_scenario, select
 
@@ -35,7 +35,7 @@ def list_(selection: str, as_json: bool) -> None:
     columns = ("id", "specialty", "task", "split", "difficulty", "facts", "tests", "title")
     rows = [dict(zip(columns, _row(s), strict=True)) for s in select(selection)]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        echo_json(rows)
     elif sys.stdout.isatty():
         _print(_table(columns, [list(row.values()) for row in rows]))
     else:
@@ -61,7 +61,7 @@ def show(id: str, answer: bool, as_json: bool) -> None:
 
     s = load_scenario(id)
     if as_json:
-        click.echo(json.dumps(as_data(s, answer), ensure_ascii=False, indent=2))
+        echo_json(as_data(s, answer))
         return
     for part in parts(s, answer):
         if isinstance(part, str):
@@ -113,7 +113,7 @@ def lint(context: click.Context, paths: tuple[str, ...], as_json: bool, strict: 
             {name: getattr(f, name) for name in ("file", "line", "field", "level", "what")} for f in found
         ]
         data = {"files": len(files), "errors": errors, "warnings": warnings, "findings": listed}
-        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+        echo_json(data)
     else:
         for finding in found:
             click.echo(printable(str(finding)))

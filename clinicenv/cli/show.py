@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from clinicenv.cli.output import echo_json
+from clinicenv.files import printable
 from clinicenv.runs.store import Store
 
 
@@ -22,7 +24,10 @@ def show(run: Path, key: str | None, as_json: bool) -> int:
     store = Store.open(run)
     if key:
         trajectory = store.trajectory(store.find(key))
-        click.echo(trajectory.to_json() if as_json else "\n".join(transcript(trajectory)))
+        if as_json:
+            echo_json(json.loads(trajectory.to_json()))
+        else:
+            click.echo("\n".join(transcript(trajectory)))
         return 0
     results = list(store.results().values())
     rows = summarise(results)
@@ -32,12 +37,13 @@ def show(run: Path, key: str | None, as_json: bool) -> int:
             "arms": [asdict(r) for r in rows],
             "consultations": [r._asdict() for r in results],
         }
-        click.echo(json.dumps(shown, ensure_ascii=False, indent=1))
+        echo_json(shown)
         return 0
     print_summary(rows, sys.stdout)
     click.echo()
     for r in sorted(results, key=lambda r: (r.scenario, r.arm, r.repeat)):
         mark = {True: "right", False: "wrong", None: "-"}[r.marks.get("correct")]
         ended = r.status if r.status != "terminated" else ""
-        click.echo(f"{r.key}  {r.scenario:<28} {r.arm:<24} {r.turns:>3} turns  {mark:<6} {ended}".rstrip())
+        names = f"{printable(r.key)}  {printable(r.scenario):<28} {printable(r.arm):<24}"
+        click.echo(f"{names} {r.turns:>3} turns  {mark:<6} {printable(ended)}".rstrip())
     return 0

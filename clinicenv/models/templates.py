@@ -26,14 +26,21 @@ def render(template: str, **data: Any) -> str:
     """
     for name, value in data.items():
         _check_plain(value, name)
+    check(template)
     try:
         return _compiled(template).render(data).strip()
-    except jinja2.TemplateSyntaxError as e:
-        raise _fault(e.message or "cannot be read", e.lineno) from e
     except _FAULTS as e:
         frames = traceback.extract_tb(e.__traceback__)
         lines = [f.lineno for f in frames if f.filename == "<template>"]
         raise _fault(str(e) or type(e).__name__, lines[-1] if lines else None) from e
+
+
+def check(template: str) -> None:
+    """InputError, with the line, where the template cannot be read."""
+    try:
+        _compiled(template)
+    except jinja2.TemplateSyntaxError as e:
+        raise _fault(e.message or "cannot be read", e.lineno) from e
 
 
 @lru_cache(maxsize=64)

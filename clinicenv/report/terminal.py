@@ -74,11 +74,11 @@ def _figure(value: float | None, form: str) -> str:
 def transcript(trajectory: Trajectory, width: int = WIDTH) -> Iterator[str]:
     """The lines of one consultation: who said what, what was ordered, what came back, the verdict and why."""
     h = trajectory.header
-    yield f"{h.scenario} · seed {h.seed} · repeat {h.repeat} · key {trajectory.key}"
+    yield f"{printable(h.scenario)} · seed {h.seed} · repeat {h.repeat} · key {trajectory.key}"
     for role, seat in h.cast.items():
         agent = seat.get("agent", {})
         name = agent.get("model") or agent.get("name") or agent.get("kind")
-        yield f"  {role}: {printable(str(name))}, profile {seat.get('profile', {}).get('id', '-')}"
+        yield printable(f"  {role}: {name}, profile {seat.get('profile', {}).get('id', '-')}")
     turn = -1
     for event in trajectory.events:
         lines = list(_event(event))

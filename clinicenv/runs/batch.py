@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from clinicenv.consultation import Consultation, drive
-from clinicenv.events import IllegalAction, Trajectory
+from clinicenv.consultation import Consultation, EngineError, drive
+from clinicenv.events import IllegalAction, Role, Trajectory
 from clinicenv.files import InputError, printable
 from clinicenv.runs.spec import Arm, Job
 from clinicenv.runs.store import Store
@@ -24,13 +24,13 @@ async def play(job: Job) -> Trajectory:
     consultation = Consultation(job.scenario, job.arm.cast, header=job.header)
     try:
         await drive(consultation, job.arm.cast)
-    except InputError:  # what a person has to mend, such as a missing extra
-        raise
-    except Exception as e:
+    except EngineError as e:
+        consultation.fail(Role.CORE, printable(str(e)))
+    except Exception as e:  # whatever an agent may raise
         turn = consultation.pending
-        if turn is None:  # not an agent's doing: our own
+        if turn is None:
             raise
-        kind = "" if isinstance(e, IllegalAction) else f"{type(e).__name__}: "
+        kind = "" if isinstance(e, (IllegalAction, InputError)) else f"{type(e).__name__}: "
         consultation.fail(turn.role, printable(f"{kind}{e}"))
     return consultation.trajectory
 

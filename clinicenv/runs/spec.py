@@ -1,5 +1,6 @@
 """What to run: a specification, and the consultations that it comes to."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -7,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from clinicenv.agents.cast import Cast
 from clinicenv.consultation import make_header
@@ -25,6 +26,19 @@ def _many(value: Any) -> Any:
 Sweep = Annotated[tuple[T, ...], BeforeValidator(_many), Field(min_length=1)]
 """One value, or a list of them: the run then plays each, and the first is the baseline."""
 
+
+def _short(value: str) -> str:
+    if any(len(part) > MAX_NAME for part in re.split("[/,]", value)) or not value.isprintable():
+        raise ValueError("is no name, path or model string; it is too long or has control characters")
+    return value
+
+
+MAX_NAME = 200
+"""Characters between slashes and commas; few systems have longer file names."""
+
+Name = Annotated[str, AfterValidator(_short)]
+"""Of an agent, a profile or scenarios: a name, a path, a model string or a selection."""
+
 Images = Literal["request", "start", "none"]
 Role = Literal["doctor", "patient", "measurement", "moderator"]
 
@@ -39,19 +53,19 @@ class _Part(BaseModel):
 class CastSpec(_Part):
     """Names, paths or model strings; a moderator is seated only where one is named."""
 
-    doctor: Sweep[str] = ("scripted",)
-    patient: Sweep[str] = ("scripted",)
-    measurement: Sweep[str] = ("scripted",)
-    moderator: Sweep[str | None] = (None,)
+    doctor: Sweep[Name] = ("scripted",)
+    patient: Sweep[Name] = ("scripted",)
+    measurement: Sweep[Name] = ("scripted",)
+    moderator: Sweep[Name | None] = (None,)
 
 
 class ProfileSpec(_Part):
     """Profiles by role."""
 
-    doctor: Sweep[str] = ("default",)
-    patient: Sweep[str] = ("default",)
-    measurement: Sweep[str] = ("default",)
-    moderator: Sweep[str] = ("default",)
+    doctor: Sweep[Name] = ("default",)
+    patient: Sweep[Name] = ("default",)
+    measurement: Sweep[Name] = ("default",)
+    moderator: Sweep[Name] = ("default",)
 
 
 class LimitSpec(_Part):
@@ -65,7 +79,7 @@ class LimitSpec(_Part):
 class Specification(_Part):
     """A run. Every field that holds a list is a sweep; sweeps multiply."""
 
-    scenarios: Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)] = ("all",)
+    scenarios: Annotated[tuple[Name, ...], BeforeValidator(_many), Field(min_length=1)] = ("all",)
     """selections, joined: no sweep"""
     cast: CastSpec = CastSpec()
     profiles: ProfileSpec = ProfileSpec()
@@ -131,7 +145,9 @@ def load_specification(path: Path | None, flags: Mapping[str, Any]) -> Specifica
     except ValidationError as e:
         first = e.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where}: {first['msg'].lower()}, found {str(first['input'])[:60]!r}") from e
+        raise InputError(
+            f"{where}: {first['msg'].removeprefix('Value error, ')}, found {str(first['input'])[:60]!r}"
+        ) from e
 
 
 @contextmanager

@@ -58,16 +58,14 @@ class Store:
         written by another process, or holds another specification or versions and `force` is not given.
         """
         folder = Path(folder)
-        _refuse_unasked(folder, resume)
+        refuse_unasked(folder, resume)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = _lock(folder)
         except OSError as e:
             raise InputError(f"cannot be written: {e.strerror}", file=folder) from e
         try:
-            _refuse_unasked(
-                folder, resume
-            )  # again: another process may have filled it before we had the lock
+            refuse_unasked(folder, resume)  # again: another process may have filled it before we had the lock
             given = {"format": FORMAT, "specification": dict(spec), "versions": dict(versions)}
             record = json.loads(compact(given))  # as it will be read back: tuples are lists
             _settle(folder, record, force)
@@ -251,7 +249,7 @@ def _line_number(path: Path, offset: int) -> int:
         return sum(file.read(min(1 << 20, offset - at)).count(b"\n") for at in range(0, offset, 1 << 20)) + 1
 
 
-def _refuse_unasked(folder: Path, resume: bool) -> None:
+def refuse_unasked(folder: Path, resume: bool) -> None:
     """InputError where the folder has something in it and `resume` is not given. Hidden files do not count:
     they are ours, from a start that was killed."""
     if folder.exists() and not folder.is_dir():

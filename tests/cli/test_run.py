@@ -158,3 +158,23 @@ def test_check_says_what_is_there(
     assert code == 0
     assert "6 bundled" in out
     assert "secret" not in out + err
+
+
+def test_hostile_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    case = tmp_path / "evil-01.yaml"
+    text = (Path(__file__).parents[2] / "scenarios" / "sharp-chest-pain-01.yaml").read_text()
+    case.write_text(
+        text.replace("sharp-chest-pain-01", "evil-01").replace(
+            "door_note: ", 'door_note: "\\e]0;owned\\a\\e[2J\\x9b31m" #', 1
+        )
+    )
+    folder = str(tmp_path / "r")
+    code, out, err = run(capsys, "run", "--doctor", "guess", "--scenarios", str(case), "--out", folder)
+    assert code == 0, err
+    key = re.search(r"[0-9a-f]{16}", out)
+    assert key
+    for arguments in (("show", folder), ("show", folder, key[0]), ("show", folder, key[0], "--json"),
+                      ("scenarios", "show", str(case)), ("scenarios", "show", str(case), "--json"),
+                      ("scenarios", "lint", str(case))):  # fmt: skip
+        _, out, err = run(capsys, *arguments)
+        assert not set("\x1b\x9b\x07") & set(out + err), arguments
