@@ -251,11 +251,16 @@ def test_a_fork_at_turn_n_shares_n_turns(
     shared = [e for e in parent.events if e.turn <= at and e.turn <= n]
     assert list(child.events[: len(shared)]) == shared
     assert child.key != parent.key
-    again = Consultation(scenario, base, header=child.header)
-    while again.pending:
-        drive_sync(again, base)
-    assert again.trajectory == child
     assert cast.seats[Role.PATIENT] == base.seats[Role.PATIENT]
+
+
+def test_a_fork_is_played_again_from_its_header(scenarios: list[Scenario]) -> None:
+    cast = Cast(doctor="random")
+    fork = play(scenarios[0], cast, forks=(Fork(0, 1),))
+    assert fork.events != play(scenarios[0], cast).events
+    again = Consultation(scenarios[0], cast, header=fork.header)
+    drive_sync(again, cast)
+    assert again.trajectory == fork
 
 
 def test_a_bias_shifts_no_other_draw(scenarios: list[Scenario]) -> None:

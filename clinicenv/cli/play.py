@@ -11,7 +11,8 @@ from clinicenv.agents.cast import Cast
 from clinicenv.agents.human import LineDoctor
 from clinicenv.consultation import AgentError, Consultation, drive
 from clinicenv.events import Role
-from clinicenv.files import InputError
+from clinicenv.files import InputError, printable
+from clinicenv.models import loop
 from clinicenv.runs.batch import call_log
 from clinicenv.runs.store import Store
 from clinicenv.scenario import load_scenario, select
@@ -42,7 +43,6 @@ def play(
     Type questions as you would say them. EXAMINE:, ORDER:, IMAGE: and DIAGNOSE: do the rest; `?` helps.
     """
     from clinicenv.cli.run import next_folder
-    from clinicenv.models.loop import run as on_loop
     from clinicenv.report.terminal import transcript
 
     if scenario is None:
@@ -52,26 +52,14 @@ def play(
     doctor = LineDoctor()
     cast = Cast(doctor, patient, profiles={"patient": patient_profile})
     for model in cast.models:
-        on_loop(model.preflight())
+        loop.run(model.preflight())
     consultation = Consultation(case, cast, seed=seed, max_turns=max_turns)
     folder = out or next_folder()
     spec = {"scenarios": case.id, "cast": {"doctor": "human", "patient": patient}, "seed": seed}
     with Store.create(folder, spec, {"clinicenv": __version__}, resume=False, force=False) as store:
         store.put_scenario(case)
-        call_log(store, consultation.trajectory.key)
-        try:
-            while turn := consultation.pending:
-                if turn.role is Role.DOCTOR:  # typed in this thread, where Ctrl-C arrives
-                    consultation.submit(doctor.act(turn))
-                else:
-                    on_loop(drive(consultation, cast, until=Role.DOCTOR))
-        except AgentError as e:
-            consultation.fail(Role.DOCTOR, str(e))
-        except KeyboardInterrupt:
-            consultation.fail(Role.DOCTOR, "interrupted by the player")
-            raise
-        finally:
-            store.append(consultation.trajectory)
+        call_log(store, consultation.key)
+        _talk(consultation, cast, store)
     trajectory = consultation.trajectory
     assert trajectory.outcome
     if trajectory.outcome.status != "error":  # what came back after the last turn
@@ -79,9 +67,30 @@ def play(
         doctor.show(filter(None, (for_doctor(e, e.n) for e in last)))
     click.echo("\n" + "\n".join(ending(transcript(trajectory))))
     if case.answer.diagnosis:
-        click.echo(f"The answer: {case.answer.diagnosis.name}")
+        click.echo(f"The answer: {printable(case.answer.diagnosis.name)}")
     click.echo(f"To read it again: clinicenv show {folder} {trajectory.key}", err=True)
     return 1 if trajectory.outcome.status == "error" else 0
+
+
+def _talk(consultation: Consultation, cast: Cast, store: Store) -> None:
+    """From start to end; whatever ends it, what was done is kept."""
+    try:
+        while turn := consultation.pending:
+            if turn.role is Role.DOCTOR:  # typed in this thread, where Ctrl-C arrives
+                store.keep_open(consultation.trajectory)
+                consultation.submit(cast[Role.DOCTOR].act(turn))  # type: ignore[arg-type]
+            else:
+                loop.run(drive(consultation, cast, until=Role.DOCTOR))
+    except AgentError as e:
+        consultation.fail(Role.DOCTOR, str(e))
+    except KeyboardInterrupt:
+        consultation.fail(Role.DOCTOR, "interrupted by the player")
+        raise
+    except Exception as e:
+        consultation.fail(Role.CORE, printable(f"{type(e).__name__}: {e}"))
+        raise
+    finally:
+        store.append(consultation.trajectory)
 
 
 def ending(lines: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from clinicenv.events import Role
 from clinicenv.files import InputError
 from clinicenv.runs import batch
 from clinicenv.runs.spec import MAX_REPEATS, Specification, arms, jobs, load_specification, named_in
-from clinicenv.runs.store import Store
+from clinicenv.runs.store import Store, refuse_unasked
 
 
 def parse_arguments(given: tuple[str, ...]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def next_folder(base: Path = Path("runs")) -> Path:
 def run(ctx: click.Context, /, **given: Any) -> int:
     """Play consultations: every scenario with every cast, many at once.
 
-    SPEC is a YAML file; flags go before it.
+    SPEC is a YAML file; flags override it.
     """
     spec = _specification(given)
     if given["print_spec"]:
@@ -145,8 +145,7 @@ def _play(
     from clinicenv.report.terminal import print_summary
     from clinicenv.score.summary import summarise
 
-    if not given["resume"] and folder.exists() and any(folder.iterdir()):
-        raise InputError("is not empty; use --resume to go on with that run, or another --out", file=folder)
+    refuse_unasked(folder, given["resume"])  # before a model is called
     on_loop(batch.preflight(all_arms))
     versions = {"clinicenv": __version__}
     by_hand = any(arm.cast.seats[Role.DOCTOR].kind == "human" for arm in all_arms)  # who does one at a time

@@ -1,7 +1,7 @@
 """The catalogue of common tests: finding a test by its name, and what it shows in a healthy person."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,6 +14,12 @@ FILE = Path(__file__).resolve().parent / "knowledge" / "tests.yaml"
 
 SPELLING_RATIO = 92
 """Least `rapidfuzz` ratio at which another spelling counts as the same name."""
+
+FOR_AGE = "within the normal range for age"
+"""What a child's line shows where the catalogue has no range for the age."""
+
+CHILD_FROM, INFANT_FROM, ADULT_FROM = 2.0, 1 / 12, 16.0
+"""Years from which the ranges of children, infants and adults hold; newborns have none."""
 
 _MIDDLE = 0.8
 """The share of a range, around its centre, that healthy values are drawn from."""
@@ -62,15 +68,25 @@ class Bounds(_Part):
 
 
 class Reference(Bounds):
-    """A reference range, with the ranges of women and men where those differ."""
+    """An adult range, with those of women and men where they differ, and those of infants and children."""
 
     female: Bounds | None = None
     male: Bounds | None = None
+    infant: Bounds | None = None
+    """from one month to below two years"""
+    child: Bounds | None = None
+    """from two to below 16 years"""
 
-    def of(self, sex: str | None) -> Bounds:
-        """The range for a sex; the general one where the sex has none of its own or is unknown."""
-        own = {"female": self.female, "male": self.male}.get(sex or "")
-        return own or self
+    def of(self, sex: str | None, age: float) -> Bounds | None:
+        """The range for a sex and an age in years; None below 16 years where there is none for the age.
+
+        An adult whose sex has no range of its own, or is neither female nor male, has the general one.
+        """
+        if age >= ADULT_FROM:
+            return {"female": self.female, "male": self.male}.get(sex or "") or self
+        if age < INFANT_FROM:
+            return None
+        return self.infant if age < CHILD_FROM else self.child
 
 
 class CatalogueComponent(_Part):
@@ -79,8 +95,13 @@ class CatalogueComponent(_Part):
     name: str
     unit: str = ""
     ref: Reference | None = None
-    typical: Bounds | None = None
+    typical: Reference | None = None
     """what healthy people have, for drawing a value where the range is open or very wide"""
+    share_of: str | None = None
+    """an earlier line that this one is a part of: its value is a drawn `share` of that line's"""
+    share: Reference | None = None
+    egfr_from: str | None = None
+    """an earlier line, creatinine in µmol/L, that this one is computed from"""
     decimals: int = Field(default=0, ge=0, le=4)
     normal_text: str | None = None
 
@@ -88,12 +109,26 @@ class CatalogueComponent(_Part):
     def _one_kind(self) -> "CatalogueComponent":
         if (self.ref is None) == (self.normal_text is None):
             raise ValueError("needs `ref` (a number) or `normal_text` (words), and not both")
-        drawn = self.typical or self.ref
-        if drawn and drawn.high is None:
-            raise ValueError(
-                "values cannot be drawn without an upper end; give `typical: {low: .., high: ..}`"
-            )
+        if (self.share is None) != (self.share_of is None):
+            raise ValueError("`share_of` and `share` go together; give both or none")
+        if not self.egfr_from:
+            self._drawable()
         return self
+
+    def _drawable(self) -> None:
+        for age, whose in ((ADULT_FROM, "adults"), (CHILD_FROM, "children"), (INFANT_FROM, "infants")):
+            drawn = self.drawn_from(None, age)
+            if self.ref and self.ref.of(None, age) and (drawn is None or drawn.high is None):
+                lacking = "share" if self.share else "typical"
+                raise ValueError(
+                    f"values of {whose} cannot be drawn without an upper end;"
+                    f" give `{lacking}` with `low` and `high` for them"
+                )
+
+    def drawn_from(self, sex: str | None, age: float) -> Bounds | None:
+        """The range that a healthy value (or share) is drawn from; None where there is none for the age."""
+        sources = (self.share,) if self.share else (self.typical, self.ref)
+        return next((b for source in sources if source and (b := source.of(sex, age))), None)
 
 
 class CatalogueTest(_Part):
@@ -105,7 +140,7 @@ class CatalogueTest(_Part):
     category: Literal["lab", "ecg", "imaging", "micro", "path", "bedside", "procedure"]
     unit: str = ""
     ref: Reference | None = None
-    typical: Bounds | None = None
+    typical: Reference | None = None
     decimals: int = Field(default=0, ge=0, le=4)
     components: tuple[CatalogueComponent, ...] = ()
     normal_text: str | None = None
@@ -119,6 +154,13 @@ class CatalogueTest(_Part):
             raise ValueError("needs exactly one of `ref`, `components` and `normal_text`")
         if self.ref:
             self.lines()
+        for index, line in enumerate(self.components):
+            earlier = [c.name for c in self.components[:index]]
+            for base in filter(None, (line.share_of, line.egfr_from)):
+                if base not in earlier:
+                    raise ValueError(
+                        f"`{line.name}` rests on `{base}`, which is no line above it; move it up"
+                    )
         return self
 
     def lines(self) -> tuple[CatalogueComponent, ...]:
@@ -217,21 +259,55 @@ def find(name: str) -> CatalogueTest | None:
 
 
 def normal_result(
-    test: CatalogueTest, number: Callable[[str], float], sex: str | None = None
+    test: CatalogueTest, number: Callable[[str], float], sex: str | None = None, age: float = 40.0
 ) -> list[Reading]:
     """What a healthy person's result shows, line by line; empty where the whole result is `normal_text`.
 
-    `number` gives a number in [0, 1) for a line's name; the same numbers give the same result.
+    `number` gives a number in [0, 1) for a line's name; the same numbers give the same result. `age` in years.
+    Below 16 years a line without a range for the age says `FOR_AGE` in words. A sex other than `female` and
+    `male` has the general ranges.
     """
-    return [_reading(line, number, sex) for line in test.lines()]
+    readings: dict[str, Reading] = {}
+    for line in test.lines():
+        readings[line.name] = _reading(line, number(line.name), sex, age, readings)
+    return list(readings.values())
 
 
-def _reading(line: CatalogueComponent, number: Callable[[str], float], sex: str | None) -> Reading:
+def _reading(
+    line: CatalogueComponent, number: float, sex: str | None, age: float, above: Mapping[str, Reading]
+) -> Reading:
     if line.ref is None:
         return Reading(line.name, line.normal_text or "", line.unit, None, None)
-    ref = line.ref.of(sex)
-    source = line.typical or ref
-    low, high = source.low or 0.0, source.high or 0.0
-    margin = (1 - _MIDDLE) / 2
-    value = round(low + (high - low) * (margin + _MIDDLE * number(line.name)), line.decimals)
+    ref = line.ref.of(sex, age)
+    if ref is None:
+        return Reading(line.name, FOR_AGE, "", None, None)
+    if line.egfr_from:
+        exact = egfr(float(above[line.egfr_from].value), age, sex)
+    else:
+        exact = _within(line.drawn_from(sex, age) or ref, number)
+        if line.share_of:
+            exact *= float(above[line.share_of].value)
+    value = round(exact, line.decimals)
     return Reading(line.name, value if line.decimals else int(value), line.unit, ref.low, ref.high)
+
+
+def _within(bounds: Bounds, number: float) -> float:
+    low, high = bounds.low or 0.0, bounds.high or 0.0
+    margin = (1 - _MIDDLE) / 2
+    return low + (high - low) * (margin + _MIDDLE * number)
+
+
+def egfr(creatinine: float, age: float, sex: str | None) -> float:
+    """Estimated glomerular filtration rate of an adult in mL/min/1.73 m², of creatinine in µmol/L.
+
+    The CKD-EPI equation of 2021 without race (Inker et al., N Engl J Med 2021;385:1737-49). For a sex other
+    than `female` and `male` it is the lower of the two.
+    """
+    known = {"female": (0.7, -0.241, 1.012), "male": (0.9, -0.302, 1.0)}
+    constants = [known[sex]] if sex in known else list(known.values())
+
+    def rate(kappa: float, alpha: float, factor: float) -> float:
+        relative = creatinine / 88.4 / kappa
+        return 142 * min(relative, 1) ** alpha * max(relative, 1) ** -1.2 * 0.9938**age * factor
+
+    return min(rate(*each) for each in constants)

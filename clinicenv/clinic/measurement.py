@@ -400,7 +400,9 @@ def _unlisted(item: str, view: MeasurementView, number: Number, kind: Literal["t
     kind = _kind(known.category)
     if view.unlisted == "unavailable":
         return Result(item, known.name, NOT_AVAILABLE, kind, source="unavailable", route=("unavailable",))
-    readings = catalogue.normal_result(known, lambda line: number(f"test:{known.id}:{line}"), view.sex)
+    readings = catalogue.normal_result(
+        known, lambda line: number(f"test:{known.id}:{line}"), view.sex, view.age
+    )
     text = "; ".join(
         f"{r.name}: {r.value}"
         if isinstance(r.value, str)

@@ -21,7 +21,6 @@ from clinicenv.scenario import (
     Denials,
     Diagnosis,
     Exam,
-    Fact,
     Identity,
     Imported,
     Meta,
@@ -38,6 +37,8 @@ _SOURCES = (
     Source(name="MedQA", url="https://github.com/jind11/MedQA"),
 )
 _YEARS = {"year": 1.0, "month": 1 / 12, "week": 7 / 365.25, "day": 1 / 365.25, "hour": 1 / 8766}
+THIRD_PERSON = "third-person-wording"
+"""The flag of a case with lines that could not safely be put into the speaker's mouth."""
 _CHILD = 12
 """Years. Below this age a parent speaks."""
 
@@ -166,7 +167,7 @@ def _case(given: dict[str, Any], file: Path, line: int) -> tuple[Scenario, list[
             opening_facts=told.opening_facts,
             appearance=case.demographics,
             facts=tuple(told.facts),
-            denials=Denials(explicit=told.denied),
+            denials=Denials(default="unsure", explicit=told.denied),
         ),
         exam=exam,
         tests=tests,
@@ -177,7 +178,7 @@ def _case(given: dict[str, Any], file: Path, line: int) -> tuple[Scenario, list[
             file=file.name,
             line=line,
             unmapped=case.unmapped,
-            flags=tuple(_flags(case, answer, told.facts, exam, tests)),
+            flags=tuple(_flags(case, answer, told, exam, tests)),
         ),
     )
     return scenario, case.notes
@@ -187,13 +188,13 @@ def _case(given: dict[str, Any], file: Path, line: int) -> tuple[Scenario, list[
 
 
 def _sex(case: _Case) -> Sex:
-    """As the demographics say, else as the history's pronouns do; else `female`, with a note."""
+    """As the demographics say, else as the history's pronouns do; else `unknown`, with a note."""
     for text in (case.demographics, str(case.actor["History"]), str(case.actor)):
         if sex := _sex_in(text):
             return sex
-    what = "the sex is not given; `female` stands in"
+    what = "the sex is not given; it is set to `unknown`"
     case.notes.append(Note(case.file, case.line, "Patient_Actor.Demographics", what))
-    return "female"
+    return "unknown"
 
 
 def _age(case: _Case) -> float:
@@ -259,17 +260,23 @@ def _prefix(file: Path) -> str:
     return stem if stem.startswith("agentclinic") else f"agentclinic-{stem or 'case'}"
 
 
-def _flags(case: _Case, answer: Answer, told: list[Fact], exam: Exam, tests: tuple[Test, ...]) -> list[str]:
-    """What is wrong with the case as a test of a doctor: who could name the answer."""
+def _flags(case: _Case, answer: Answer, told: History, exam: Exam, tests: tuple[Test, ...]) -> list[str]:
+    """What is wrong with the case: who could name the answer, and lines that no patient would say."""
     vitals = [str(v.value) for v in exam.vitals.values()]
     shown = [t for f in exam.findings for t in (f.system, f.manoeuvre, f.text)]
     named = {
         "door-note-names-the-answer": answer.named_in(case.objective, case.demographics),
-        "history-names-the-answer": answer.named_in(*(t for f in told for t in (*f.say, f.value or ""))),
+        "history-names-the-answer": answer.named_in(
+            *(t for f in told.facts for t in (*f.say, f.value or ""))
+        ),
         "examination-names-the-answer": answer.named_in(*vitals, *shown),
         "results-name-the-answer": any(t.report_reveals for t in tests),
     }
     flags = [flag for flag, is_so in named.items() if is_so]
     for flag in flags:
         case.notes.append(Note(case.file, case.line, "Correct_Diagnosis", f"flagged {flag}"))
+    if told.in_third_person:
+        what = f"flagged {THIRD_PERSON}: {len(told.in_third_person)} lines left as they are"
+        case.notes.append(Note(case.file, case.line, "Patient_Actor", what))
+        flags.append(THIRD_PERSON)
     return flags

@@ -4,9 +4,12 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
+from clinicenv.agents.doctor_lines import question
 from clinicenv.importers.fields import Ids, human, leaves, simple
 from clinicenv.importers.findings import findings_in
-from clinicenv.importers.prose import Answer, Sex, first_person, of_child, sentences
+from clinicenv.importers.opening import opening
+from clinicenv.importers.pieces import pieces
+from clinicenv.importers.prose import Answer, Sex, first_person, is_third_person, of_child, sentences
 from clinicenv.scenario import Disclosure, Fact, Section
 
 Leave = Callable[[tuple[str, ...], Any, str], None]
@@ -62,13 +65,21 @@ class History:
         self._sex, self._informant, self._answer = sex, informant, answer
         self._ids = Ids()
         self._present: set[str] = set()
-        self._also: list[Fact] = []
+        self._also: list[tuple[int, str]] = []
+        """a fact's position, and a further concept that its sentence affirms"""
         self._denied: list[str] = []
 
     @property
     def denied(self) -> tuple[str, ...]:
-        """Concepts that are denied in passing and have no fact of their own."""
-        return tuple(c for c in dict.fromkeys(self._denied) if c not in self._present)
+        """Concepts that are denied in passing and are affirmed nowhere."""
+        affirmed = {concept for _, concept in self._also}
+        return tuple(c for c in dict.fromkeys(self._denied) if c not in self._present | affirmed)
+
+    @property
+    def in_third_person(self) -> tuple[str, ...]:
+        """Lines that speak of the patient, or of the parent who speaks, as somebody else would."""
+        lines = (f.say[0] for f in self.facts)
+        return tuple(x for x in lines if is_third_person(x, self._sex, self._informant))
 
     def read(self, symptoms: dict[str, Any], actor: dict[str, Any], leave: Leave) -> None:
         """All fields of the patient's part; `leave` takes what is no fact."""
@@ -82,9 +93,7 @@ class History:
         for key, value in actor.items():
             if key not in ("Demographics", "History", "Symptoms"):
                 self._field(key, value, leave)
-        for fact in self._also:
-            if fact.concept not in self._present:
-                self._add(fact)
+        self._ask_for_the_rest()
         self._open(opened or self.facts[:1])
 
     def _field(self, key: str, value: Any, leave: Leave) -> None:
@@ -112,8 +121,16 @@ class History:
             if section in ("pmh", "sh", "ros") and _NOTHING.match(sentence) and not findings_in(sentence):
                 left.append(sentence)
                 continue
-            self._sentence(path, sentence, section, concept, first[n] if n < len(first) else "asked")
+            disclosure = first[n] if n < len(first) else "asked"
+            parts = [sentence] if path[0] == "history" or first else self._parts(sentence, section)
+            for part in parts:
+                self._sentence(path, part, section, concept, disclosure)
         return left
+
+    def _parts(self, sentence: str, section: Section) -> list[str]:
+        if _FAMILY.search(sentence):
+            return [sentence]
+        return pieces(sentence, lambda p: bool(findings_in(p)) or (section == "sh" and bool(_social(p))))
 
     def _sentence(
         self, path: tuple[str, ...], sentence: str, section: Section, fallback: str, disclosure: Disclosure
@@ -138,10 +155,22 @@ class History:
             if other == concept:
                 continue
             if is_so:
-                update = {"concept": other, "present": True, "disclosure": "asked", "value": None}
-                self._also.append(fact.model_copy(update=update))
+                self._also.append((len(self.facts) - 1, other))
             else:
                 self._denied.append(other)
+
+    def _ask_for_the_rest(self) -> None:
+        """Lets questions on a sentence's further concepts reach its fact, where no other fact is on them."""
+        who = "you" if self._informant == "self" else {"male": "he", "female": "she"}.get(self._sex, "they")
+        done = set(self._present)
+        for n, concept in self._also:
+            if concept in done:
+                continue
+            done.add(concept)
+            asked = dict.fromkeys(question(concept, who, tenth / 10) for tenth in (0, 4, 9))
+            fact = self.facts[n]
+            variants = (*fact.question_variants, *asked)
+            self.facts[n] = fact.model_copy(update={"question_variants": variants})
 
     def _main(
         self, sentence: str, section: Section, fallback: str, found: dict[str, bool]
@@ -156,18 +185,19 @@ class History:
         for concept in (*free, *found):
             return concept, found[concept]
         if section == "sh":
-            fallback = next((c for pattern, c in _SOCIAL if re.search(pattern, sentence, re.I)), fallback)
+            fallback = _social(sentence) or fallback
         return fallback, present
 
     def _said(self, sentence: str) -> str:
-        said = first_person(sentence, self._sex) if self._informant == "self" else of_child(sentence)
+        said = (
+            first_person(sentence, self._sex) if self._informant == "self" else of_child(sentence, self._sex)
+        )
         return said if said[-1:] in ".!?'\"’”" else said + "."
 
-    def _add(self, fact: Fact, source: str = "also") -> None:
-        name = simple(source) if source != "also" else f"also {fact.concept}"
+    def _add(self, fact: Fact, source: str) -> None:
         slot = "detail" if fact.concept in self._present else "present"
         self._present.add(fact.concept)
-        self.facts.append(fact.model_copy(update={"id": self._ids.new(name), "slot": slot}))
+        self.facts.append(fact.model_copy(update={"id": self._ids.new(simple(source)), "slot": slot}))
 
     def _open(self, candidates: list[Fact]) -> None:
         """The opening line: the first fact that does not name the answer, in the patient's words."""
@@ -179,10 +209,12 @@ class History:
         if not safe:
             self.opening = "Something is wrong and I would like you to find out what it is."
             return
-        we, text = "We have" if self._informant == "parent" else "I have", safe[0].say[0]
-        told = text.startswith(("I ", "My "))
-        self.opening = text if told else f"{we} come about this: {text[:1].lower()}{text[1:]}"
+        self.opening = opening(safe[0].say[0], parent=self._informant == "parent")
         self.opening_facts = (safe[0].id,)
+
+
+def _social(sentence: str) -> str | None:
+    return next((c for pattern, c in _SOCIAL if re.search(pattern, sentence, re.I)), None)
 
 
 def _items(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:

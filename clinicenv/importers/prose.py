@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Literal
 
-Sex = Literal["female", "male"]
+Sex = Literal["female", "male", "unknown"]
 
 _BREAK = re.compile(r"(?<=[.!?])['\"”’)]*\s+(?=[\"'“‘(]?[A-Z0-9])")
 _ABBREVIATED = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|St|vs|e\.g|i\.e|approx|No)|\b[A-Z])\.$")
@@ -30,13 +30,16 @@ _PEOPLE = {
     "male": "father|dad|brother|son|uncle|grandfather|boyfriend|husband|man|boy|male",
     "female": "mother|mom|sister|daughter|aunt|grandmother|girlfriend|wife|woman|girl|female",
 }
+_PEOPLE["unknown"] = f"{_PEOPLE['male']}|{_PEOPLE['female']}"
 _ANYBODY = (
-    "parents?|family|child|children|baby|infant|newborn|fetus|sibling|partners?|roommates?|friends?|players?|peers|"
+    "parent|child|children|baby|infant|newborn|fetus|sibling|partner|roommate|friend|player|"
     "teacher|doctor|physician|provider|cousin|relative|member|mr|mrs|ms"
 )
+"""One person, for whom `he` or `she` may stand; `parents` and `family` are `they`."""
 _SUBJECT = r"^(?:the patient|patient|he|she)\s+"
 _ADVERB = r"(?:(?:also|now|often|still|never|just|always|sometimes|further|[a-z]+ly)\s+)?"
 _PRONOUN = {"male": r"\b(?:he|him|his|himself)\b", "female": r"\b(?:she|her|hers|herself)\b"}
+_PRONOUN["unknown"] = r"\b(?:he|him|his|himself|she|her|hers|herself)\b"
 _AFTER_OBJECT = "she|he|I|in|by|to|with|from|for|and|or|at|on|as|about|during|because|when"
 _HER_OBJECT = rf"\bher(?=\s*(?:$|[.,;:)]|(?:{_AFTER_OBJECT})\b))"
 _VERBS = (
@@ -60,23 +63,77 @@ def first_person(sentence: str, sex: Sex) -> str:
     if others and re.search(_PRONOUN[sex], sentence[others.start() :], re.I):
         return sentence
     said = re.sub(r"^(?:the patient|patient)['’]s\b", "My", sentence, flags=re.I)
+    said = re.sub(r"^the family\b(?! history)", "My family", said, flags=re.I)
     said = _denial(said) or _subject(said)
-    said = _pronouns(said, sex)
+    if sex != "unknown":
+        said = _pronouns(said, sex)
     if _ambiguous(said):
         return sentence
-    other_sex: Sex = "female" if sex == "male" else "male"
+    other_sex = {"male": "female", "female": "male"}.get(sex, sex)
     left = rf"\bpatient\b|{_PRONOUN[sex]}" + ("" if others else rf"|{_PRONOUN[other_sex]}")
     return sentence if re.search(left, said, re.I) else said[:1].upper() + said[1:]
 
 
-def of_child(sentence: str) -> str:
-    """The sentence as a parent would say it, or as it stands where the parents are mentioned in it."""
-    if re.search(r"\b(?:parents?|mother|father|caregiver|family)\b", sentence, re.I):
+def of_child(sentence: str, sex: Sex) -> str:
+    """The sentence as a parent would say it, or as it stands where the parents are mentioned in it.
+
+    `sex` is the child's. What a parent is said to report, the parent says.
+    """
+    said = _reported(sentence, sex) or sentence
+    if re.search(r"\b(?:parents?|mother|father|caregiver)\b", said, re.I):
         return sentence
-    said = _denial(sentence) or sentence
-    said = re.sub(r"\bthe (?:patient|infant|newborn|baby|child|boy|girl)\b", "my child", said, flags=re.I)
+    said = _denial(said) or said
+    said = re.sub(rf"\bthe {_CHILD}\b", "my child", said, flags=re.I)
     said = re.sub(r"^Patient\b", "my child", said)
     return said[:1].upper() + said[1:]
+
+
+_CHILD = r"(?:patient|infant|newborn|baby|child|boy|girl)"
+_PARENT_REPORTS = re.compile(
+    rf"^(?:the\s+|his\s+|her\s+|(?:the\s+)?{_CHILD}['’]s\s+)?(?P<who>mother|father|parents)\s+"
+    r"(?:report|note|state|mention|say)s?\s+that\s+",
+    re.I,
+)
+
+
+def _reported(sentence: str, sex: Sex) -> str | None:
+    """What a parent reports, as this parent would say it; None where somebody else may be meant."""
+    found = _PARENT_REPORTS.match(sentence)
+    if not found:
+        return None
+    rest, who = sentence[found.end() :], found["who"].lower()
+    if who == "parents":
+        return None if re.search(r"\b(?:they|them|their|we)\b", rest, re.I) else rest
+    own: Sex = "female" if who == "mother" else "male"
+    if not re.search(_PRONOUN[own], rest, re.I):
+        return rest
+    if sex in (own, "unknown") or re.search(rf"\b(?:{_PEOPLE[own]})\b", rest, re.I):
+        return None
+    return _pronouns(rest, own)
+
+
+_RELATIVE = r"(?:mother|father|parents?|caregiver|family|wife|husband|brother|sister)"
+_TELLS = (
+    r"(?:reports?|notes?|states?|mentions?|says?|describes?|recalls?|believes?|denies|deny|is|are|has|have|"
+    r"perceives?)\b"
+)
+
+
+def is_third_person(said: str, sex: Sex, informant: Literal["self", "parent"]) -> bool:
+    """Whether a line speaks about its own speaker, or of the patient as a case report does.
+
+    A pronoun that stands for somebody else cannot be told from one for the patient and counts too.
+    """
+    if re.search(r"\bpatient\b", said, re.I):
+        return True
+    if informant == "self":
+        named = rf"{_PRONOUN[sex]}|^(?:the\s+)?{_RELATIVE}\s+{_TELLS}"
+    else:
+        named = (
+            rf"\b(?:the|his|her|{_CHILD}['’]s)\s+(?:mother|father|parents?|caregiver)\b|\bthe {_CHILD}\b|"
+            rf"^(?:mother|father|parents?)\s+{_TELLS}|\bby (?:the |his |her )?(?:mother|father|parents)\b"
+        )
+    return bool(re.search(named, said, re.I))
 
 
 def _denial(sentence: str) -> str | None:

@@ -37,6 +37,9 @@ from clinicenv.scenario import Scenario
 FORMAT = 1
 """The version of run.json."""
 
+OPEN = "open"
+"""The folder of consultations that a person is playing."""
+
 
 class Store:
     """A run's folder, from `Store.create` to write it or `Store.open` to read it as it is at that moment."""
@@ -126,7 +129,14 @@ class Store:
         A character that is no Unicode text (half of a surrogate pair, as a model may write) becomes `?`.
         """
         text = line.to_json() if isinstance(line, Trajectory) else line
-        self._writing.append(text.encode(errors="replace"))
+        key = self._writing.append(text.encode(errors="replace"))
+        self._open_file(key).unlink(missing_ok=True)
+
+    def keep_open(self, trajectory: Trajectory) -> None:
+        """Keeps a consultation that a person is playing, as far as it has come, until it is appended."""
+        folder = self._writing.folder / OPEN
+        folder.mkdir(exist_ok=True)
+        write_text(self._open_file(trajectory.key), trajectory.to_json() + "\n")
 
     def append_call(self, call: Mapping[str, Any]) -> None:
         """Keeps the record of a model's call: `key`, `prompt_tokens` and `completion_tokens` where known,
@@ -147,10 +157,12 @@ class Store:
         return {key for key, line in self._index.last.items() if line.status != "error"}
 
     def find(self, prefix: str) -> str:
-        """The one key that starts so; InputError where none or more than one does."""
+        """The one key that starts so, of a finished or an open consultation; InputError where none or more
+        than one does."""
+        opened = {p.stem for p in (self.folder / OPEN).glob("*.jsonl")}
         if prefix in self._index.last:
             return prefix
-        found = [key for key in self._index.last if key.startswith(prefix)]
+        found = [key for key in {*self._index.last, *opened} if key.startswith(prefix)]
         if len(found) == 1:
             return found[0]
         if not found:
@@ -161,8 +173,17 @@ class Store:
         )
 
     def trajectory(self, key: str) -> Trajectory:
-        """The last trajectory of a key; KeyError where the run has none."""
+        """The last trajectory of a key, finished or open; KeyError where the run has none."""
+        opened = self._open_file(key)
+        if key not in self._index.last and opened.exists():
+            try:
+                return Trajectory.from_json(read_text(opened))
+            except ValidationError as e:
+                raise unreadable(opened, 1) from e
         return self._read(self._index.last[key])
+
+    def _open_file(self, key: str) -> Path:
+        return self.folder / OPEN / f"{key}.jsonl"
 
     def trajectories(self) -> Iterator[Trajectory]:
         """The last trajectory of each key, in the order of the file."""
@@ -206,7 +227,8 @@ class _Writer:
         for result in fresh:
             self._results.append(result.to_json().encode())
 
-    def append(self, raw: bytes) -> None:
+    def append(self, raw: bytes) -> str:
+        """The line's key, once it is kept."""
         if b"\n" in raw:
             raise ValueError("a trajectory is one line")
         data = read_object(raw)
@@ -219,6 +241,7 @@ class _Writer:
             self._results.append(result.to_json().encode())
             self.index.add(result)
             self._tokens.pop(result.key, None)
+        return result.key
 
     def append_call(self, call: Mapping[str, Any]) -> None:
         key, tokens = call["key"], call_tokens(call)

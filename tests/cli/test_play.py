@@ -203,6 +203,27 @@ def test_wrong_input_is_one_sentence(typist: Typist, arguments: tuple[str, ...],
     assert not typist.folder.exists()
 
 
+def test_what_was_typed_survives_a_kill(tmp_path: Path) -> None:
+    """`kill -9` while the player thinks: the talk so far can still be read."""
+    command = [sys.executable, "-m", "clinicenv", "play", CHEST, "--plain", "--out", str(tmp_path / "r")]
+    player = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert player.stdin
+    assert player.stdout
+    player.stdin.write("When did the pain start?\n")
+    player.stdin.flush()
+    while "[turn 2 of" not in player.stdout.readline():
+        pass
+    player.kill()
+    player.wait()
+    (journal,) = (tmp_path / "r" / "open").iterdir()
+    shown = subprocess.run(
+        [sys.executable, "-m", "clinicenv", "show", str(tmp_path / "r"), journal.stem[:6]],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "When did the pain start?" in shown.stdout
+    assert "patient  " in shown.stdout
+
+
 def test_a_folder_in_use_is_refused_before_a_word_is_typed(typist: Typist) -> None:
     assert typist("DIAGNOSE: PE", "")[0] == 0
     code, out, err = typist("DIAGNOSE: PE", "")
