@@ -395,7 +395,8 @@ class Consultation:
 
     def _go(self, phase: str) -> None:
         here = TABLE.get(self._phase)
-        assert here is None or phase in here.then, f"{self._phase} -> {phase}"
+        if here and phase not in here.then:
+            raise EngineError(f"the table has no step from {self._phase} to {phase}")
         self._phase = self.scenario.task if phase == "on" else phase
 
     def _log(self, role: Role, what: Action | Happening) -> None:

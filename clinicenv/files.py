@@ -72,8 +72,8 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as e:
         raise InputError(f"not UTF-8 text (byte {e.start}); save the file as UTF-8", file=path) from e
-    except OSError as e:
-        raise InputError(f"cannot be read: {e.strerror or e}", file=path) from e
+    except (OSError, ValueError) as e:  # ValueError: a path with a NUL in it
+        raise InputError(f"cannot be read: {getattr(e, 'strerror', None) or e}", file=path) from e
 
 
 def write_text(path: Path, text: str) -> None:

@@ -573,12 +573,11 @@ def load_scenario(name: str | Path) -> Scenario:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return load_file(path)
-    bundled = shipped.folder("scenarios")
-    if (bundled / f"{name}.yaml").is_file():
-        return load_file(bundled / f"{name}.yaml")
-    known = {p.stem for p in find_files(bundled)}
+    known = {p.stem: p for p in find_files(shipped.folder("scenarios"))}
+    if str(name) in known:
+        return load_file(known[str(name)])
     raise InputError(
-        f"no bundled scenario `{name}`{did_you_mean(str(name), known)};"
+        f"no bundled scenario `{name}`{did_you_mean(str(name)[:80], set(known))};"
         " `clinicenv scenarios list` shows them, or give a file's path"
     )
 

@@ -61,23 +61,37 @@ def basic_tests(notes: Notes) -> list[CatalogueTest]:
 def telling_tests(notes: Notes) -> list[CatalogueTest]:
     """The best tests for the favourite and for the likeliest danger, and the most telling for its cost.
 
-    Where the favourite is all but sure, one test to confirm it.
+    Where the favourite is all but sure, one test to confirm it. Invasive ones, which may be the treatment
+    itself, come only after the favourite's best test that is not invasive.
     """
     ranked = notes.ranked()
     if ranked[0][1] > SURE:
         return _best_tests(ranked[0][0], notes, invasive=1)[:1]
-    wanted = _best_tests(ranked[0][0], notes, invasive=2)[:2]
+    limit = 2 if _looked_into(ranked[0][0], notes) else 1
+    wanted = _best_tests(ranked[0][0], notes, invasive=limit)[:2]
     danger = next((n for n, p in ranked[1:] if p > DANGER and disease(n).must_not_miss), None)
     if danger:
         wanted += _best_tests(danger, notes, invasive=1)[:1]
-    wanted += _proposed(notes, 2)
+    wanted += [t for t in _proposed(notes, 2) if t.invasiveness <= limit]
     return list({t.id: t for t in wanted}.values())[:4]
 
 
 def _best_tests(name: str, notes: Notes, invasive: int) -> list[CatalogueTest]:
     """The disease's tests that were not ordered, up to that invasiveness, by sensitivity plus specificity."""
+    return [
+        t
+        for t in _by_worth(name)
+        if t.invasiveness <= invasive and t.id not in notes.ordered and t.id not in notes.tests
+    ]
+
+
+def _by_worth(name: str) -> list[CatalogueTest]:
     known = disease(name).tests
-    left = [t for t in known if t not in notes.ordered and t not in notes.tests]
-    left = [t for t in left if catalogue()[t].invasiveness <= invasive]
-    best = sorted(left, key=lambda t: (-known[t].sensitivity - known[t].specificity, t))
+    best = sorted(known, key=lambda t: (-known[t].sensitivity - known[t].specificity, t))
     return [catalogue()[t] for t in best]
+
+
+def _looked_into(name: str, notes: Notes) -> bool:
+    """Whether the disease's best test that is not invasive was done, or it has none."""
+    best = next((t.id for t in _by_worth(name) if t.invasiveness <= 1), None)
+    return best is None or best in notes.ordered or best in notes.tests

@@ -85,6 +85,30 @@ UPSETTING = frozenset(
 )
 
 _QUESTIONS = {
+    "anxiety": "Have you been feeling anxious?",
+    "anxiety_history": "Have you had anxiety in the past?",
+    "appetite_increase": "Do you have an increased appetite?",
+    "aura": "Do you get warning signs before it?",
+    "confusion": "Have you been confused?",
+    "contraceptive_pill": "Do you take the contraceptive pill?",
+    "crying": "Have you been crying a lot?",
+    "depression_history": "Have you had depression in the past?",
+    "drowsiness": "Have you been drowsy?",
+    "fatigue": "Have you been more tired than usual?",
+    "guilt": "Do you feel guilty about anything?",
+    "hopelessness": "Do you feel hopeless?",
+    "infection_history": "Have you had infections in the past?",
+    "jaundice": "Have your skin or eyes turned yellow?",
+    "loss_of_consciousness": "Have you passed out?",
+    "low_mood": "Have you been feeling low?",
+    "painkillers": "Do you take any painkillers?",
+    "poor_feeding": "Have you been feeding poorly?",
+    "recent_antibiotics": "Have you taken any antibiotics lately?",
+    "recent_illness": "Have you had a recent illness?",
+    "recent_infection": "Have you had a recent infection?",
+    "salt_craving": "Have you been craving salt?",
+    "suicidal_thoughts": "Have you had thoughts of ending your life?",
+    "urinary_retention": "Have you been unable to pass urine?",
     "bereavement": "Have you had a bereavement?",
     "cold_extremities": "Are your hands or feet cold?",
     "cold_intolerance": "Do you feel the cold more than others?",
@@ -134,6 +158,19 @@ _QUESTIONS = {
     "birth_history": "Were there any problems with the birth?",
     "development": "Is there any worry about development?",
 }
+_DOING = (
+    *("feeling ", "passing ", "coughing ", "leaking ", "getting ", "looking ", "being ", "waking "),
+    *("harming ", "seeing ", "vomiting "),
+)
+"""How labels begin that say what one does, not what one has."""
+_TOLD = {
+    "chills": "shivering",
+    "irritability_infant": "being unsettled",
+    "jaundice": "yellow skin",
+    "seizure": "fits",
+    "tremor": "shaking",
+}
+"""Labels for a list that "and" joins, in place of those with "or"."""
 _PERSON = {"he": ("he", "his", "him"), "she": ("she", "her", "her"), "they": ("they", "their", "them")}
 _TURNED = re.compile(r"\b(Have|Do|Are|Could|have|do|are|could) you\b|(?<!\baround )\b(your|you|Your|You)\b")
 """What changes when a parent is asked: "around you" means the family, and stays."""
@@ -171,12 +208,22 @@ def _wordings(concept: str) -> tuple[str, ...]:
     name, entry = label(concept), lexicon().concepts.get(concept)
     parent = entry.parent if entry else None
     if parent == "family_history":
-        return (f"Is there any {name}?", f"Do you know of any {name}?")
-    if name.split()[0] in ("feeling", "passing", "coughing", "leaking", "getting", "looking"):
+        return (f"{'Are' if _plural(name) else 'Is'} there any {name}?", f"Do you know of any {name}?")
+    if name.startswith(_DOING):
         return (f"Have you been {name}?",)
     if parent == "past_illness":
         return (f"Do you have {name}?", f"Have you had {name}?")
-    return (f"Have you had {name}?", f"Have you noticed {name}?", f"Do you have {name}?")
+    some = name if name.startswith(("a ", "an ")) else f"any {name}"
+    return (f"Have you had {some}?", f"Have you noticed {some}?", f"Do you have {some}?")
+
+
+_HEAD = re.compile(r"^(.*?)(?: (?:of|in|on|at|to|with|from|around|before|when|during|lately|low)\b.*)?$")
+
+
+def _plural(name: str) -> bool:
+    """Whether a label takes "are": by the last word before "of", "in" and the like."""
+    head = _HEAD.sub(r"\1", name)
+    return head.endswith(("s", "feet")) and not head.endswith(("ss", "us", "is", "diabetes"))
 
 
 def question(concept: str, who: str, number: float) -> str:
@@ -217,19 +264,25 @@ def asked_in(text: str) -> tuple[str, ...]:
 def on_the_problem(concept: str | None, who: str) -> dict[str, str]:
     """The questions of SOCRATES on the main problem; `site` and `radiation` only of pain."""
     name = re.sub(r"^(a|an|the) ", "", label(concept)) if concept else "problem"
+    the = "this" if name.startswith(_DOING) else f"the {name}"
+    many = _plural(name)
+    are, do, they, them = ("are", "do", "they", "them") if many else ("is", "does", "it", "it")
     lines = {
-        "onset": f"When did the {name} start?",
-        "character": f"What is the {name} like?",
-        "timing": "Is it there all the time, or does it come and go?",
-        "exacerbating": "Does anything make it worse?",
-        "relieving": "Does anything make it better?",
-        "severity": f"How bad is the {name}?",
-        "course": "Is it getting better or worse?",
-        "association": "Are there any other symptoms with it?",
+        "onset": f"When did {the} start?",
+        "character": f"What {are} {the} like?",
+        "timing": f"{are.capitalize()} {they} there all the time, or {do} {they} come and go?",
+        "exacerbating": f"Does anything make {them} worse?",
+        "relieving": f"Does anything make {them} better?",
+        "severity": f"How bad {are} {the}?",
+        "course": f"{are.capitalize()} {they} getting better or worse?",
+        "association": f"Are there any other symptoms with {them}?",
     }
     if concept == "pain" or concept in _pains():
-        lines |= {"site": f"Where exactly is the {name}?", "radiation": "Does it spread anywhere?"}
-        lines["severity"] = f"How bad is the {name} on a scale of one to ten?"
+        lines |= {
+            "site": f"Where exactly {are} {the}?",
+            "radiation": f"{do.capitalize()} {they} spread anywhere?",
+            "severity": f"How bad {are} {the} on a scale of one to ten?",
+        }
     return {slot: addressed(line, who) for slot, line in lines.items()}
 
 
@@ -238,11 +291,14 @@ def _pains() -> frozenset[str]:
     return frozenset(descendants(lexicon(), "pain"))
 
 
-def summary(present: tuple[str, ...], ranked: list[str], plan: Management, who: str) -> str:
-    """The closing words: what was told, what it most likely is, what happens next, when to come back."""
-    told = [addressed(label(c), who) for c in present[:4]]
-    listed = ", ".join(told[:-1]) + " and " + told[-1] if len(told) > 1 else "".join(told)
-    heard = f"To summarise, you told me about {listed}. " if told else ""
+def summary(told: tuple[str, ...], ranked: list[str], plan: Management, who: str) -> str:
+    """The closing words: what was told, what it most likely is, what happens next, when to come back.
+
+    Of `told`, the findings that the patient named, the first four are said back.
+    """
+    names = [addressed(_TOLD.get(c, label(c)), who) for c in told[:4]]
+    listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
+    heard = f"To summarise, you told me about {listed}. " if names else "To summarise what we found: "
     other = f" It could also be {ranked[1]}." if len(ranked) > 1 else ""
     return (
         f"{heard}I think this is most likely {ranked[0]}.{other}"

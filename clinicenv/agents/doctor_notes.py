@@ -9,7 +9,7 @@ from clinicenv.agents.doctor_lines import EVASIVE, PUZZLED, VIEWS, asked_in
 from clinicenv.agents.doctor_reports import looks_abnormal, spoken_for
 from clinicenv.clinic import catalogue
 from clinicenv.clinic.differential import BANDS, Evidence, Shown, disease, diseases, rank
-from clinicenv.clinic.lexicon import descendants, lexicon, mentions
+from clinicenv.clinic.lexicon import descendants, label, lexicon, mentions
 from clinicenv.events import ORDERS, DoorNote, Event, Released, Report, Result, Role, Say
 from clinicenv.view import DoctorView
 
@@ -49,6 +49,8 @@ class Notes:
     """asked about in the last act, and not answered"""
     news: frozenset[str] = frozenset()
     """what the last reply affirmed"""
+    told: list[str] = field(default_factory=list)
+    """symptoms that the patient's own words clearly affirm"""
 
     @property
     def who(self) -> str:
@@ -65,6 +67,10 @@ class Notes:
     def present(self) -> tuple[str, ...]:
         """The symptoms that were affirmed, in the order told."""
         return tuple(c for c, there in self.findings.items() if there and c in lexicon().symptoms)
+
+    def told_first(self) -> tuple[str, ...]:
+        """What the patient told, in the order told but for the main problem, which comes first."""
+        return tuple(sorted(self.told, key=lambda c: c != self.lead))
 
     def ranked(self) -> list[tuple[str, float]]:
         """All diseases with their probability, best first: findings, tests, signs and what reports name."""
@@ -146,11 +152,68 @@ def _hear(notes: Notes, text: str, asked: tuple[str, ...]) -> None:
     found = dict(read)
     if not any(line in said for said in notes.said[-1:] for line in VIEWS):  # a fear is no finding
         _note(notes, found.items() if asked or not notes.said else _symptoms(found))
+        _remember(notes, text, asked, found)
     if notes.lead is None:
         notes.lead = _main_problem(notes, found)
+    if notes.lead and found.get(notes.lead) and notes.lead not in notes.told:
+        notes.told.append(notes.lead)
     notes.reply = text
     notes.evaded = open_ if declined else ()
     notes.news = frozenset(c for c, there in found.items() if there)
+
+
+def _remember(notes: Notes, text: str, asked: tuple[str, ...], found: Mapping[str, bool]) -> None:
+    """What to say back to the patient: what is denied later is in doubt, and left out."""
+    notes.told = [c for c in notes.told if c == notes.lead or found.get(c, True)]
+    notes.told += [c for c in _clearly_told(text, asked) if c not in notes.told]
+
+
+@lru_cache(maxsize=8192)
+def _clearly_told(text: str, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """Symptoms that a reply affirms by the words of their own name, or in answer to the question about them.
+
+    Sentences on relatives and on what makes a thing better or worse do not count, nor do wide terms such as `pain` on which there are narrower ones.
+    """
+    lex, told = lexicon(), list[str]()
+    for sentence in _SENTENCE.findall(text):
+        if _BESIDE.search(sentence):
+            continue
+        starts = {w[:_START] for w in _WORD.findall(sentence.lower())}
+        for concept, there in mentions(sentence).items():
+            narrow = concept in lex.symptoms - _TOPICS and not lex.children.get(concept)
+            if there and narrow and (concept in asked or _named_by(concept) <= starts):
+                told.append(concept)
+    if (
+        len(asked) == 1
+        and asked[0] in lex.symptoms - _TOPICS
+        and _understood(text, asked)[0] == ((asked[0], True),)
+    ):
+        told.append(asked[0])
+    return tuple(dict.fromkeys(told))
+
+
+_TOPICS = frozenset({"development", "feeding", "wet_nappies"})
+"""What a history asks of every child: to have it is no complaint."""
+
+_START = 4
+"""Letters that tell words apart here, whatever their ending: `dizz` for dizzy and dizziness."""
+_LAY_WORDS = {"breathlessness": "brea", "falls": "fell", "syncope": "unco", "weight_loss": "weig"}
+"""What names a finding where its label does not: "faint" also is a colour, and one falls asleep."""
+_WORD = re.compile(r"[a-z]+")
+_SENTENCE = re.compile(r"[^.!?]+[.!?]?")
+_BESIDE = re.compile(
+    r"\b(?:mother|father|mum|mom|dad|brother|sister|aunt|uncle|cousin|grand\w+|wife|husband|family"
+    r"|daughter|worse|better|helps?|when|if)\b",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=1024)
+def _named_by(concept: str) -> frozenset[str]:
+    small = {"a", "an", "the", "your", "in", "of", "on", "at", "to", "when", "feeling", "trouble"}
+    if concept in _LAY_WORDS:
+        return frozenset({_LAY_WORDS[concept]})
+    return frozenset(w[:_START] for w in _WORD.findall(label(concept).lower()) if w not in small)
 
 
 @lru_cache(maxsize=8192)
@@ -244,7 +307,7 @@ def unfit(sex: str, age_band: int) -> frozenset[str]:
     """Findings that are not asked of a patient: by sex, and by `age_band` (see `band_of`)."""
     lex = lexicon()
     out: set[str] = set()
-    if sex != "female" or age_band < 2 or age_band > 3:
+    if sex == "male" or age_band < 2 or age_band > 3:
         out.update(descendants(lex, "gynae_trouble"), descendants(lex, "obstetric_history"))
         out.update(("pregnancy", "contraceptive_pill", "contraception"))
     if age_band > 0:

@@ -244,7 +244,7 @@ class ScriptedDoctor:
     def _close(turn: Turn, notes: Notes) -> list[Action]:
         ranked = notes.ranked()
         names = [name for name, _ in ranked[:TOP]]
-        why = lines.summary(notes.present(), names, plan_for(names[0]), notes.who)
+        why = lines.summary(notes.told_first(), names, plan_for(names[0]), notes.who)
         farewell = pick(lines.FAREWELLS, turn.draw("wording"))
         return [Say(f"{why} {farewell}"), _decide(turn, ranked, _full_plan(names[0], why))]
 

@@ -21,34 +21,26 @@ from clinicenv.importers import FORMATS, Conversion, importer, save
 @click.option(
     "--skip-bad", is_flag=True, help="Write the good cases and report the bad ones, instead of writing none."
 )
-@click.pass_context
-def import_(context: click.Context, format: str, file: Path, folder: Path, skip_bad: bool) -> None:
+def import_(format: str, file: Path, folder: Path, skip_bad: bool) -> None:
     """Turn the cases in FILE into scenario files.
 
     One YAML file a case; a file that is there with other content is never overwritten. Without --skip-bad
     one bad case means that nothing is written. Exit codes: 0 done, 2 bad input.
     """
-    try:
-        done = importer(format).convert(file)
-        for error in done.bad:
-            click.echo(f"error: {error}", err=True)
-        if done.bad and not skip_bad:
-            raise InputError(
-                f"{len(done.bad)} bad of {_total(done)} cases, nothing written; mend them or use --skip-bad"
-            )
-        if not done.scenarios:
-            raise InputError("no case could be used, nothing written")
-        save(done.scenarios, folder)
-    except InputError as e:
-        click.echo(f"error: {e}", err=True)
-        context.exit(2)
+    done = importer(format).convert(file)
+    for error in done.bad:
+        click.echo(printable(f"error: {error}"), err=True)
+    if done.bad and not skip_bad:
+        total = len(done.scenarios) + len(done.bad)
+        raise InputError(
+            f"{len(done.bad)} bad of {total} cases, nothing written; mend them or use --skip-bad", file=file
+        )
+    if not done.scenarios:
+        raise InputError("no case could be used, nothing written", file=file)
+    save(done.scenarios, folder)
     for note in done.notes:
         click.echo(printable(str(note)), err=True)
-    click.echo(_summary(done, folder))
-
-
-def _total(done: Conversion) -> int:
-    return len(done.scenarios) + len(done.bad)
+    click.echo(printable(_summary(done, folder)))
 
 
 def _summary(done: Conversion, folder: Path) -> str:

@@ -58,7 +58,6 @@ def play(
     spec = {"scenarios": case.id, "cast": {"doctor": "human", "patient": patient}, "seed": seed}
     with Store.create(folder, spec, {"clinicenv": __version__}, resume=False, force=False) as store:
         store.put_scenario(case)
-        call_log(store, consultation.key)
         _talk(consultation, cast, store)
     trajectory = consultation.trajectory
     assert trajectory.outcome
@@ -74,13 +73,18 @@ def play(
 
 def _talk(consultation: Consultation, cast: Cast, store: Store) -> None:
     """From start to end; whatever ends it, what was done is kept."""
+
+    async def others() -> None:
+        call_log(store, consultation.key)  # in this task's context only
+        await drive(consultation, cast, until=Role.DOCTOR)
+
     try:
         while turn := consultation.pending:
             if turn.role is Role.DOCTOR:  # typed in this thread, where Ctrl-C arrives
                 store.keep_open(consultation.trajectory)
                 consultation.submit(cast[Role.DOCTOR].act(turn))  # type: ignore[arg-type]
             else:
-                loop.run(drive(consultation, cast, until=Role.DOCTOR))
+                loop.run(others())
     except AgentError as e:
         consultation.fail(Role.DOCTOR, str(e))
     except KeyboardInterrupt:

@@ -263,9 +263,9 @@ def normal_result(
 ) -> list[Reading]:
     """What a healthy person's result shows, line by line; empty where the whole result is `normal_text`.
 
-    `number` gives a number in [0, 1) for a line's name; the same numbers give the same result. `age` in years.
-    Below 16 years a line without a range for the age says `FOR_AGE` in words. A sex other than `female` and
-    `male` has the general ranges.
+    `number` gives a number in [0, 1) for a line's name; the same numbers give the same result. `age` in
+    years. Below 16 years a line without a range for the age says `FOR_AGE` in words. A sex other than
+    `female` and `male` has the general ranges.
     """
     readings: dict[str, Reading] = {}
     for line in test.lines():
@@ -308,6 +308,8 @@ def egfr(creatinine: float, age: float, sex: str | None) -> float:
 
     def rate(kappa: float, alpha: float, factor: float) -> float:
         relative = creatinine / 88.4 / kappa
-        return 142 * min(relative, 1) ** alpha * max(relative, 1) ** -1.2 * 0.9938**age * factor
+        bent: float = min(relative, 1.0) ** alpha * max(relative, 1.0) ** -1.2
+        aged: float = 0.9938**age
+        return 142 * bent * aged * factor
 
     return min(rate(*each) for each in constants)

@@ -24,6 +24,9 @@ _SENTENCE = re.compile(r"[^.?!;\n]+[.?!;\n]*")
 _QUOTES = str.maketrans("\u2019\u2018\u02bc`", "''''")
 _ENDINGS = {"m": "is", "re": "is", "ve": "have", "ll": "will", "d": "would"}
 _BEFORE_BEEN = frozenset({"have", "you", "i", "he", "she", "we", "they", "it", "not", "ever", "never", "any"})
+_HARMLESS = ""
+"""Stands in a table for forms that mean nothing, so that no shorter form is found in them."""
+
 _JOINS = frozenset({"or", "and", "nor"})
 
 
@@ -168,6 +171,8 @@ class Lexicon:
     section_intent: dict[str, str] = field(default_factory=dict)
     """concept -> the intent that is about it, e.g. smoking -> smoking, past_illness -> pmh"""
     symptoms: frozenset[str] = frozenset()
+    same_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """concept -> those so near it that who has one of them cannot deny it"""
     concept_table: Table = field(default_factory=Table)
     intent_table: Table = field(default_factory=Table)
     act_table: Table = field(default_factory=Table)
@@ -187,7 +192,12 @@ def lexicon() -> Lexicon:
     lex, data = Lexicon(), _data()
     lex.persons = dict.fromkeys(listed(data["grammar"]["persons"]), "you")
     lex.things = lex.persons | dict.fromkeys(listed(data["grammar"]["things"]), "it")
+    for table, forms in ((lex.concept_table, "concepts"), (lex.act_table, "acts")):
+        for form in _forms(data["harmless"][forms]):
+            table.add(tuple(lex.persons.get(t, t) for t in form) if forms == "concepts" else form, _HARMLESS)
     _compile_concepts(lex, data)
+    for group in map(listed, data["same_as"]):
+        lex.same_as |= {name: tuple(other for other in group if other != name) for name in group}
     for name, entry in data["intents"].items():
         intent = lex.intents[name] = Intent(
             name, entry.get("slot"), entry.get("concept"), entry.get("section")
@@ -281,7 +291,7 @@ def find_concepts(tokens: Sequence[str]) -> list[tuple[str, int, int]]:
     found = lex.concept_table.find(stream)
     if found and not _JOINS.isdisjoint(stream):
         found = _coordinated(stream, found)
-    return [(name, kept[start], kept[end - 1] + 1) for name, start, end in found]
+    return [(name, kept[start], kept[end - 1] + 1) for name, start, end in found if name != _HARMLESS]
 
 
 def _coordinated(stream: tuple[str, ...], found: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
@@ -313,7 +323,7 @@ def find_intents(tokens: Sequence[str], spans: Iterable[tuple[str, int, int]]) -
 
 def find_acts(tokens: Sequence[str]) -> list[str]:
     """The dialogue acts whose words are in the tokens, in order."""
-    return [name for name, _, _ in lexicon().act_table.find(tokens)]
+    return [name for name, _, _ in lexicon().act_table.find(tokens) if name != _HARMLESS]
 
 
 @cache
@@ -349,6 +359,7 @@ def in_family(concept: str) -> str:
 class _Negation:
     no_denial: frozenset[tuple[str, ...]]
     denials: frozenset[str]
+    next_only: frozenset[str]
     scope_ends: frozenset[str]
     through: frozenset[str]
     after: frozenset[str]
@@ -392,8 +403,11 @@ def _denied(tokens: list[str], inside: set[int]) -> set[int]:
     words = _negation()
     denied, denying, cue = set(), False, -9
     for i, token in enumerate(tokens):
-        if token in words.denials and i not in inside:
-            denying, cue = tuple(tokens[i : i + 2]) not in words.no_denial, i
+        if token in words.next_only:
+            denied.add(i + 1)
+        elif token in words.denials and i not in inside:
+            names_it = token == "no" and i + 1 in inside  # "no changes in bowel habit" denies just that
+            denying, cue = names_it or tuple(tokens[i : i + 2]) not in words.no_denial, i
         elif token in words.scope_ends and not (i - cue == 2 and tokens[i - 1] in words.through):
             denying = False
         if denying:

@@ -12,12 +12,16 @@ from clinicenv.scenario import Fact, Scenario
 
 THRESHOLD = 0.45
 MARGIN = 0.1
-"""A question's wording is a fact's if their similarity is this high, and this far above the next fact's."""
+THRESHOLD_ALONE = 0.6
+"""A question's wording is a fact's if their similarity is this high, and this far above the next fact's;
+where the question names no concept, it must be higher and rest on `LEAST_WORDS` words or more."""
+LEAST_WORDS = 3
 
 _WHOLE_SECTIONS = frozenset({"pmh", "psh", "meds", "allergy", "fh"})
 """Sections that a question about them asks for as a whole; of the others only its own concept."""
 
 _OPEN = frozenset({"opening", "tell_me_more", "anything_else"})
+_ASKS_NO_FACT = frozenset({"consent", "medical_opinion", "results"})
 _NEAR: dict[str, tuple[str, ...]] = {
     "onset": ("timing", "course"),
     "timing": ("onset", "course"),
@@ -40,14 +44,17 @@ class _Key:
 
 @lru_cache(maxsize=256)
 def _index(key: _Key) -> "FactIndex":
-    return FactIndex(key.scenario.facts.values())
+    return FactIndex(key.scenario.facts.values(), key.scenario.patient.denials.explicit)
 
 
 class FactIndex:
-    """The facts of one scenario, by concept and slot, by section, and by their wording."""
+    """The facts of one scenario, by concept and slot, by section, and by their wording.
 
-    def __init__(self, facts: Iterable[Fact]) -> None:
-        self.facts = tuple(facts)
+    `absent` are concepts that the scenario denies in so many words.
+    """
+
+    def __init__(self, facts: Iterable[Fact], absent: Iterable[str] = ()) -> None:
+        self.facts, self.absent = tuple(facts), frozenset(absent)
         self.order = {f.id: n for n, f in enumerate(self.facts)}
         self.by_concept = _by_concept(self.facts)
         self.variants: dict[tuple[str, ...], list[Fact]] = {}
@@ -76,6 +83,8 @@ class FactIndex:
         exact = self.variants.get(tuple(normalise(probe.text))) if probe.text else None
         if exact:
             return self._ids(exact)
+        if probe.intent in _ASKS_NO_FACT:
+            return ()
         if probe.intent == "opening" or (probe.intent in _OPEN and probe.concept is None):
             return self.open
         if probe.intent == "tell_me_more" and probe.concept:
@@ -85,7 +94,7 @@ class FactIndex:
         related = self._on(probe.concept) if probe.concept else list(self.facts)
         if found or not related or not probe.text:
             return found
-        near = self.wording.best(probe.text)
+        near = self.wording.best(probe.text, alone=probe.concept is None)
         return (near,) if near and any(f.id == near for f in related) else ()
 
     def _recorded(self, probe: Probe) -> tuple[str, ...]:
@@ -130,10 +139,19 @@ class FactIndex:
             if found:
                 return self._ids(found + self._taken(concept, slot))
         if slot == "association":
-            return self._ids(f for f in self.facts if f.slot == slot) or self.open
+            return self._beside(concept)
         if all(f.slot == "present" for f in facts):  # all that is known stands there, or that there is none
             return self._ids(facts + self._taken(concept, slot))
         return self._ids(self._taken(concept, slot))
+
+    def _beside(self, concept: str) -> tuple[str, ...]:
+        """The other symptoms: what comes with something, else what is told freely."""
+        own = {concept, *descendants(lexicon(), concept)}
+        others = [f for f in self.facts if f.concept not in own and f.present]
+        free = [f for f in others if f.concept in lexicon().symptoms and f.slot == "present"]
+        return self._ids(f for f in others if f.slot == "association") or self._ids(
+            f for f in free if f.id in self.open
+        )
 
     def _taken(self, concept: str, slot: str) -> list[Fact]:
         """What the patient takes for pain belongs to what relieves it."""
@@ -142,7 +160,7 @@ class FactIndex:
         return [f for c in ("painkillers", "over_the_counter") for f in self.by_concept.get(c, ())]
 
     def _on(self, concept: str) -> list[Fact]:
-        """The facts on a concept, else on members of its group, else on a wider one that answers for it."""
+        """The facts on a concept, else on members of its group, else on a wider or the same thing."""
         lex, own = lexicon(), self.by_concept.get(concept, [])
         if own and concept in lex.symptoms:
             return own
@@ -150,7 +168,9 @@ class FactIndex:
         if own or members:
             return own + members
         wider = sorted(w for w in routing("wider") if concept in lex.children.get(w, ()))
-        return [f for w in wider for f in self.by_concept.get(w, ())]
+        found = [f for w in wider for f in self.by_concept.get(w, ())]
+        near = lex.same_as.get(concept, ()) if concept not in self.absent else ()
+        return found or [f for c in near for f in self.by_concept.get(c, ()) if f.present]
 
     def _ids(self, facts: Iterable[Fact]) -> tuple[str, ...]:
         return tuple(sorted({f.id for f in facts}, key=self.order.__getitem__))
@@ -185,8 +205,13 @@ class Wording:
             for gram, count in grams.items():
                 self._postings.setdefault(gram, []).append((n, count * self._weights[gram] / norm))
 
-    def best(self, text: str) -> str | None:
-        """The fact whose wording is nearest, if it is near enough and clearly nearer than the next fact's."""
+    def best(self, text: str, *, alone: bool = False) -> str | None:
+        """The fact whose wording is nearest, if it is near enough and clearly nearer than the next fact's.
+
+        `alone`: nothing but the wording speaks for it.
+        """
+        if alone and len(_content(text)) < LEAST_WORDS:
+            return None
         unseen = math.log(1 + len(self._documents))
         grams = _grams(text)
         norm = math.sqrt(sum((c * self._weights.get(g, unseen)) ** 2 for g, c in grams.items())) or 1.0
@@ -199,7 +224,7 @@ class Wording:
             fact = self._documents[n][0]
             facts[fact] = max(score, facts.get(fact, 0.0))
         ranked = sorted(facts.items(), key=lambda item: (-item[1], item[0]))[:2]
-        if not ranked or ranked[0][1] < THRESHOLD:
+        if not ranked or ranked[0][1] < (THRESHOLD_ALONE if alone else THRESHOLD):
             return None
         return ranked[0][0] if len(ranked) == 1 or ranked[0][1] - ranked[1][1] >= MARGIN else None
 
@@ -210,8 +235,12 @@ _COMMON = frozenset(
 )
 
 
+def _content(text: str) -> list[str]:
+    return [w for w in normalise(text[:1000]) if w not in _COMMON]
+
+
 def _grams(text: str) -> Counter[str]:
-    words = [w for w in normalise(text[:1000]) if w not in _COMMON]
+    words = _content(text)
     grams = Counter(words)
     for word in words:
         padded = f"<{word}>"

@@ -54,7 +54,7 @@ _FILLERS = frozenset(
 )
 _SAME = {
     "listen": "auscultation auscultate listening stethoscope",
-    "feel": "palpation palpate palpating press pressing touch feeling",
+    "feel": "palpation palpate palpating press pressing touch feeling tenderness tender",
     "look": "inspection inspect observe observation look looking",
     "tap": "percussion percuss percussing",
     "abdomen": "abdominal abdomen tummy belly stomach abdo gastrointestinal gi",
@@ -91,7 +91,8 @@ _SYSTEMS: dict[str, tuple[str, str]] = {
     ),
     "musculoskeletal": (
         "joint",
-        "joint knee hip shoulder elbow wrist ankle finger spine back limb leg arm hand foot muscle bone rib",
+        "joint knee hip shoulder elbow wrist ankle finger spine back limb leg arm hand foot muscle bone rib"
+        " chest wall breastbone sternum costochondral",
     ),
     "skin": ("skin", "skin rash nail hair mole palm sole turgor mucous"),
     "ent": (
@@ -194,17 +195,19 @@ def _examination(item: str, view: MeasurementView) -> Result:
     systems = _whole_systems(plain, tokens)
     if systems:
         swept = [f for f in exam.findings if f in exact or _system(f.system) in systems]
-        return _shown(item, swept) if swept else _normal(item, exam, systems[0])
+        return _shown(item, swept) if swept else _normal(item, exam, systems[0], named=False)
     if exact:
         return _shown(item, exact)
     if _find_listed(item, [*view.tests, *view.images]) or catalogue.find(item):
         return Result(item, _titled(item), ORDER_IT, "exam", source="unknown")
-    near = _nearest(tokens, exam.findings)
+    part = _part_of(tokens)
+    near = _nearest(tokens, [f for f in exam.findings if _fits(f, tokens & _MANOEUVRES)])
+    if near is None and not (part and _written(exam, part)):
+        near = _nearest(tokens, exam.findings)
     if near:
         return _shown(item, [near])
-    part = next((name for name, parts in _PARTS.items() if not tokens.isdisjoint(parts)), None)
     if part:
-        return _normal(item, exam, part)
+        return _normal(item, exam, part, named=True)
     known = plain in _VITAL_NAMES
     text = NOT_RECORDED if known else NOT_AN_EXAMINATION
     return Result(item, _titled(item), text, "exam", source="unavailable" if known else "unknown")
@@ -217,7 +220,16 @@ def _whole_systems(plain: str, tokens: frozenset[str]) -> list[str]:
     if tokens in _WHOLE:
         return [_WHOLE[tokens]]
     each = [_WHOLE.get(frozenset({t})) for t in sorted(tokens)]
-    return [name for name in each if name] if tokens and all(each) else []
+    return [name for name in each if name] if all(each) and tokens.isdisjoint(_MANOEUVRES) else []
+
+
+def _part_of(tokens: frozenset[str]) -> str | None:
+    """The system that most words belong to; the first of equals. Pressing on a chest tests its wall."""
+    if {"chest", "feel"} <= tokens:
+        return "musculoskeletal"
+    shared = {name: len(tokens & parts) for name, parts in _PARTS.items()}
+    best = max(shared, key=lambda name: shared[name])
+    return best if shared[best] else None
 
 
 def _exactly(item: str, exam: Exam) -> Result | None:
@@ -254,14 +266,25 @@ def _system(name: str) -> str:
     return _WHOLE.get(_tokens(name), _plain(name))
 
 
-def _names(finding: Finding) -> Iterator[str]:
+def _names(finding: Finding, with_system: bool = True) -> Iterator[str]:
     yield finding.id
     yield from finding.aliases
     yield finding.manoeuvre
     if finding.site:
         yield finding.site
         yield f"{finding.manoeuvre} {finding.site}"
-    yield f"{finding.manoeuvre} {finding.system}"
+    if with_system:
+        yield f"{finding.manoeuvre} {finding.system}"
+
+
+def _manoeuvres(finding: Finding) -> frozenset[str]:
+    return frozenset().union(*map(_tokens, (finding.manoeuvre, *finding.aliases))) & _MANOEUVRES
+
+
+def _fits(finding: Finding, asked: frozenset[str]) -> bool:
+    """Whether these manoeuvres show the finding: pressing shows nothing that is heard."""
+    own = _manoeuvres(finding)
+    return not asked or not own or bool(own & asked)
 
 
 def _exact(plain: str, tokens: frozenset[str], findings: Iterable[Finding]) -> list[Finding]:
@@ -274,16 +297,22 @@ def _exact(plain: str, tokens: frozenset[str], findings: Iterable[Finding]) -> l
 
 
 def _nearest(tokens: frozenset[str], findings: Iterable[Finding]) -> Finding | None:
-    """The finding that shares most words, if enough of them or a part of the body."""
+    """The finding that shares most words, if enough of them or a part of the body.
+
+    Where the words name a manoeuvre, a part of the body is enough only for findings of one of them.
+    """
+    asked = tokens & _MANOEUVRES
     best, nearest = 0.0, None
     for finding in findings:
-        for name in _names(finding):
+        any_part = not asked or bool(_manoeuvres(finding) & asked)
+        for name in _names(finding, with_system=not asked):
             words = _tokens(name)
             shared = words & tokens
             if not shared or shared <= _MANOEUVRES:
                 continue
             score = 2 * len(shared) / (len(words) + len(tokens))
-            if score > best and (score >= NEAR_ENOUGH or not shared.isdisjoint(_ANY_PART)):
+            near = score >= NEAR_ENOUGH or (any_part and not shared.isdisjoint(_ANY_PART))
+            if near and score > best:
                 best, nearest = score, finding
     return nearest
 
@@ -304,8 +333,18 @@ def _shown(item: str, findings: list[Finding]) -> Result:
     )
 
 
-def _normal(item: str, exam: Exam, system: str) -> Result:
-    written = next((t for name, t in exam.normal_text.items() if _system(name) == system), None)
+_LABELS = {"ent": "ENT", "eyes": "Eye"}
+
+
+def _written(exam: Exam, system: str) -> str | None:
+    return next((t for name, t in exam.normal_text.items() if _system(name) == system), None)
+
+
+def _normal(item: str, exam: Exam, system: str, named: bool) -> Result:
+    """What is recorded of a system; `named` by it, where the item was about a part of it or a manoeuvre."""
+    written = _written(exam, system)
+    if written and named:
+        written = f"{_LABELS.get(system, system.capitalize())} examination: {written}"
     return Result(
         item,
         _titled(item),

@@ -128,7 +128,8 @@ def _ask(
     for (text, tokens), asking in zip(clauses, asks, strict=True):
         spans = [s for s in find_concepts(tokens) if s[0] != "symptom"]
         if not asking:
-            topic = spans[-1][0] if spans else topic
+            for name, _, _ in spans:
+                topic = _next_topic(topic, name)
             continue
         for probe in _probes(_clause(text, tokens, spans, topic)):
             probes.setdefault((probe.intent, probe.concept, probe.slot), probe)
@@ -296,7 +297,7 @@ def _subjects(clause: _Clause) -> list[str | None]:
     kinds, topic = {str(s.slot) for s in clause.slots}, clause.topic
     named, circumstances = clause.heads, clause.circumstances
     if topic and kinds <= routing("circumstantial_slots"):  # "worse after eating" is not about the diet
-        named = [h for h in named if h not in routing("circumstances")]
+        named = [h for h in named if h not in routing("circumstances") or _is_a(h, topic)]
         apart = kinds == {"association"}  # "any other symptoms apart from the cough?"
         circumstances = [c for c in circumstances if apart and c not in routing("circumstances")]
     named = named or circumstances[:1] or [s.concept for s in clause.sections if s.concept][:1]
@@ -321,7 +322,8 @@ def _acts(clauses: list[tuple[str, list[str]]], asks: list[bool], probes: Iterab
         offer = asking and not {"i", "we", "me"}.isdisjoint(tokens)
         for act in find_acts(tokens):
             told_only = act in routing("only_told") and not (offer and act in routing("offered"))
-            if (asking and not told_only) or (not asking and act != "leading"):
+            mistaken = act == "hostile" and any(p.text == text and (p.concept or p.slot) for p in probes)
+            if not mistaken and ((asking and not told_only) or (not asking and act != "leading")):
                 yield act
         if asking:
             if tokens[0] == "no" and len(tokens) > 1:

@@ -276,7 +276,7 @@ def _flags(case: _Case, answer: Answer, told: History, exam: Exam, tests: tuple[
     for flag in flags:
         case.notes.append(Note(case.file, case.line, "Correct_Diagnosis", f"flagged {flag}"))
     if told.in_third_person:
-        what = f"flagged {THIRD_PERSON}: {len(told.in_third_person)} lines left as they are"
+        what = f"flagged {THIRD_PERSON}; lines left as they are: {len(told.in_third_person)}"
         case.notes.append(Note(case.file, case.line, "Patient_Actor", what))
         flags.append(THIRD_PERSON)
     return flags

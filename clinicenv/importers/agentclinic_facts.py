@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
-from clinicenv.agents.doctor_lines import question
+from clinicenv.importers.asking import asked_for
 from clinicenv.importers.fields import Ids, human, leaves, simple
 from clinicenv.importers.findings import findings_in
 from clinicenv.importers.opening import opening
@@ -130,7 +130,11 @@ class History:
     def _parts(self, sentence: str, section: Section) -> list[str]:
         if _FAMILY.search(sentence):
             return [sentence]
-        return pieces(sentence, lambda p: bool(findings_in(p)) or (section == "sh" and bool(_social(p))))
+
+        def about(part: str) -> str | None:
+            return next(iter(findings_in(part)), _social(part) if section == "sh" else None)
+
+        return pieces(sentence, about)
 
     def _sentence(
         self, path: tuple[str, ...], sentence: str, section: Section, fallback: str, disclosure: Disclosure
@@ -161,15 +165,15 @@ class History:
 
     def _ask_for_the_rest(self) -> None:
         """Lets questions on a sentence's further concepts reach its fact, where no other fact is on them."""
-        who = "you" if self._informant == "self" else {"male": "he", "female": "she"}.get(self._sex, "they")
+        own = self._informant == "self"
+        who = "you" if own else {"male": "he", "female": "she"}.get(self._sex, "they")
         done = set(self._present)
         for n, concept in self._also:
             if concept in done:
                 continue
             done.add(concept)
-            asked = dict.fromkeys(question(concept, who, tenth / 10) for tenth in (0, 4, 9))
             fact = self.facts[n]
-            variants = (*fact.question_variants, *asked)
+            variants = (*fact.question_variants, *asked_for(concept, who))
             self.facts[n] = fact.model_copy(update={"question_variants": variants})
 
     def _main(

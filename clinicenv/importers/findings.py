@@ -17,6 +17,7 @@ _UNCHANGED = re.compile(r"\b(?:no|not|denies|without)\b.*\bchang(?:e|es|ed)\b", 
 _NOTING = re.compile(r"\bnot(?:e|es|ed|ing)\b", re.I)
 _TWO_MEANINGS = (
     "controlled", "high", "spots", "period", "dressing", "dresses", "care", "plan", "benefits", "pressure",
+    "interest", "waking", "drunk",
 )  # fmt: skip
 """Words that alone mean something else in prose: a pressure is controlled, a partner controlling."""
 _GROUPS = frozenset(("symptom", "social", "personal_details", "history", "perspective", "age", "name"))
@@ -37,7 +38,8 @@ def findings_in(sentence: str) -> dict[str, bool]:
 
 
 def _plain(sentence: str) -> str:
-    """Without what would be taken for a denial: `notes`, `non-healing`."""
+    """Without what would be taken for a denial or a finding: `notes`, `non-healing`, `on its own`."""
+    sentence = re.sub(r"\bon (?:its|their) own\b|\bfalling (?=ill\b|asleep\b)", "", sentence, flags=re.I)
     return re.sub(r"\bnon-(?!smok)", "non", _NOTING.sub("says", sentence), flags=re.I)
 
 

@@ -9,7 +9,7 @@ _CLAUSE = re.compile(
     re.I,
 )
 """What no noun phrase has."""
-_COUNTED = "rash|lesion|mass|lump|wound|seizure|episode|murmur|tremor|headache|cough|plaque|ulcer|eye|bruise|cut"
+_COUNTED = "rash|lesion|mass|lump|wound|seizure|episode|murmur|tremor|headache|cough|plaque|ulcer|eye|bruise"
 _ARTICLE = re.compile(
     rf"^(?!(?:the|an?|my|his|her|no|both|left|right|multiple|several)\b)"
     rf"(?:(?!(?:of|in|on|at|and|or|with|for|to|from|by|over)\b)[\w-]+,?\s+){{0,5}}(?:{_COUNTED})\b(?!\w)",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 _VERB = (
     r"(?:drinks|takes|smokes|works|lives|has|uses|reports|enjoys|consumes|says|mentions|complains|attends|plays|"
@@ -10,14 +11,15 @@ _VERB = (
 _CLAUSE = re.compile(
     r"^(?:the|patient|he|she|his|her|it|they|there|this|these|i|we|during|after|before|when|since|over|for|on|"
     r"in|at|upon|despite|although|additionally|following|approximately)\b|"
-    r"\b(?:is|are|was|were|been|had|denies|states|presents)\b",
+    r"\b(?:is|are|was|were|been|had|denies|states|presents)\b|^history of\b|\bsuch as\b",
     re.I,
 )
-"""What a full clause has: its commas join what belongs together."""
+"""What a full clause or an enumeration has: its commas join what belongs together."""
 _LEANS = re.compile(
-    r"^(?:or|but|which|who|that|as|with|without|including|such|e\.g|i\.e|both|then|now|due|for|in|on|at|to|from|"
+    rf"^(?!(?:retired|married|divorced|widowed|unemployed|(?:rare|occasional|current|social)ly\s+{_VERB}))"
+    r"(?:or|but|which|who|that|as|with|without|including|such|e\.g|i\.e|both|then|now|due|for|in|on|at|to|from|"
     r"of|by|until|after|before|since|when|while|worse|better|especially|particularly|specifically|most|more|less|"
-    r"none|other|current|treatment|status|approximately|about|\w+ing|\w+ed|\w+ly|\d+)\b",
+    r"none|other|half|found|well-|current|treatment|status|approximately|about|\w+ing|\w+ed|\w+ly|\d+)\b",
     re.I,
 )
 """How a part begins that only makes sense after the part before it."""
@@ -25,15 +27,18 @@ _DENIES = re.compile(r"\b(?:no|not|never|denies|without|none|neither)\b", re.I)
 _OWN_START = re.compile(rf"^(?:{_VERB}|no\b|not\b|non-|never\b|denies\b)", re.I)
 
 
-def pieces(sentence: str, is_statement: Callable[[str], bool]) -> list[str]:
+def pieces(sentence: str, about: Callable[[str], str | None]) -> list[str]:
     """The statements of a sentence, or the sentence itself where it cannot be split with its sense kept.
 
-    `is_statement` says whether a part is about something by itself. An `and` before the last part goes.
+    `about` names the concept of a part, or None where it has none; each statement must have its own. An `and`
+    before a part goes.
     """
     for mark in (r";\s+", r",\s+"):
         parts = re.split(mark, sentence.rstrip("."))
         parts = [parts[0], *(re.sub(r"^and\s+", "", p) for p in parts[1:])]
-        if len(parts) > 1 and _splits(parts, clauses=mark.startswith(";")) and all(map(is_statement, parts)):
+        concepts = {about(p) for p in parts}
+        own = None not in concepts and len(concepts) == len(parts)
+        if len(parts) > 1 and own and _splits(parts, clauses=mark.startswith(";")):
             return [p[:1].upper() + p[1:] for p in parts]
     return [sentence]
 
@@ -48,6 +53,5 @@ def _splits(parts: list[str], *, clauses: bool) -> bool:
     if any(_CLAUSE.search(p) for p in parts):
         return False
     return all(  # a denial reaches over a list up to a part with a verb or a denial of its own
-        _OWN_START.match(after) or not _DENIES.search(before)
-        for before, after in zip(parts, parts[1:], strict=False)
+        _OWN_START.match(after) or not _DENIES.search(before) for before, after in pairwise(parts)
     )

@@ -54,6 +54,13 @@ _HAS = r"(?:reports|presents with|complains of|mentions|notes)\s+"
 _HAS += r"(?=(?:an?|several|increas\w+|recent|occasional|severe)\b)"
 
 
+_RELATIVE = r"(?:mother|father|parents?|caregiver|family|wife|husband|brother|sister)"
+_TELLS = (
+    r"(?:reports?|notes?|states?|mentions?|says?|describes?|recalls?|believes?|denies|deny|is|are|has|have|"
+    r"perceives?)\b"
+)
+
+
 def first_person(sentence: str, sex: Sex) -> str:
     """The sentence as the patient would say it, or as it stands where no mechanical change is safe.
 
@@ -62,8 +69,9 @@ def first_person(sentence: str, sex: Sex) -> str:
     others = re.search(rf"\b(?:{_PEOPLE[sex]}|{_ANYBODY})\b", sentence, re.I)
     if others and re.search(_PRONOUN[sex], sentence[others.start() :], re.I):
         return sentence
-    said = re.sub(r"^(?:the patient|patient)['’]s\b", "My", sentence, flags=re.I)
-    said = re.sub(r"^the family\b(?! history)", "My family", said, flags=re.I)
+    said = re.sub(r"\b(?:the patient|patient)['’]s\b", "my", sentence, flags=re.I)
+    said = re.sub(rf"^(?:the\s+)?({_RELATIVE})(?=\s+(?:{_TELLS}))", r"My \1", said, flags=re.I)
+    said = re.sub(r"^My \w+", lambda m: m[0].capitalize(), said)
     said = _denial(said) or _subject(said)
     if sex != "unknown":
         said = _pronouns(said, sex)
@@ -72,6 +80,14 @@ def first_person(sentence: str, sex: Sex) -> str:
     other_sex = {"male": "female", "female": "male"}.get(sex, sex)
     left = rf"\bpatient\b|{_PRONOUN[sex]}" + ("" if others else rf"|{_PRONOUN[other_sex]}")
     return sentence if re.search(left, said, re.I) else said[:1].upper() + said[1:]
+
+
+_CHILD = r"(?:patient|infant|newborn|baby|child|boy|girl)"
+_PARENT_REPORTS = re.compile(
+    rf"^(?:the\s+|his\s+|her\s+|(?:the\s+)?{_CHILD}['’]s\s+)?(?P<who>mother|father|parents)\s+"
+    r"(?:report|note|state|mention|say)s?\s+that\s+",
+    re.I,
+)
 
 
 def of_child(sentence: str, sex: Sex) -> str:
@@ -88,14 +104,6 @@ def of_child(sentence: str, sex: Sex) -> str:
     return said[:1].upper() + said[1:]
 
 
-_CHILD = r"(?:patient|infant|newborn|baby|child|boy|girl)"
-_PARENT_REPORTS = re.compile(
-    rf"^(?:the\s+|his\s+|her\s+|(?:the\s+)?{_CHILD}['’]s\s+)?(?P<who>mother|father|parents)\s+"
-    r"(?:report|note|state|mention|say)s?\s+that\s+",
-    re.I,
-)
-
-
 def _reported(sentence: str, sex: Sex) -> str | None:
     """What a parent reports, as this parent would say it; None where somebody else may be meant."""
     found = _PARENT_REPORTS.match(sentence)
@@ -110,13 +118,6 @@ def _reported(sentence: str, sex: Sex) -> str | None:
     if sex in (own, "unknown") or re.search(rf"\b(?:{_PEOPLE[own]})\b", rest, re.I):
         return None
     return _pronouns(rest, own)
-
-
-_RELATIVE = r"(?:mother|father|parents?|caregiver|family|wife|husband|brother|sister)"
-_TELLS = (
-    r"(?:reports?|notes?|states?|mentions?|says?|describes?|recalls?|believes?|denies|deny|is|are|has|have|"
-    r"perceives?)\b"
-)
 
 
 def is_third_person(said: str, sex: Sex, informant: Literal["self", "parent"]) -> bool:

@@ -78,7 +78,7 @@ def transcript(trajectory: Trajectory, width: int = WIDTH) -> Iterator[str]:
     for role, seat in h.cast.items():
         agent = seat.get("agent", {})
         name = agent.get("model") or agent.get("name") or agent.get("kind")
-        yield printable(f"  {role}: {name}, profile {seat.get('profile', {}).get('id', '-')}")
+        yield "  " + printable(f"{role}: {name}, profile {seat.get('profile', {}).get('id', '-')}")
     turn = -1
     for event in trajectory.events:
         lines = list(_event(event))

@@ -10,6 +10,7 @@ from clinicenv.agents.cast import Cast, play
 from clinicenv.agents.doctor_notes import band_of, take_notes, unfit
 from clinicenv.agents.doctor_reports import looks_abnormal, spoken_for
 from clinicenv.agents.doctors import DOCTORS, agenda
+from clinicenv.clinic.lexicon import lexicon, mentions
 from clinicenv.clinic.router import read
 from clinicenv.consultation import Consultation, Turn, drive_sync
 from clinicenv.draws import Draws, TurnDraw
@@ -23,6 +24,7 @@ from clinicenv.events import (
     Leave,
     OrderTests,
     Report,
+    RequestImage,
     Result,
     Role,
     Say,
@@ -216,12 +218,12 @@ def asked(question: str, reply: str, **changes: object) -> dict[str, bool]:
 
 
 def test_a_bare_yes_or_no_answers_the_one_thing_asked() -> None:
-    assert asked("Have you had fever?", "Yes, since Monday.") == {"fever": True}
-    assert asked("Have you had fever?", "No, nothing like that.") == {"fever": False}
+    assert asked("Have you had any fever?", "Yes, since Monday.") == {"fever": True}
+    assert asked("Have you had any fever?", "No, nothing like that.") == {"fever": False}
 
 
 def test_of_several_questions_only_what_is_named_or_left_over_is_noted() -> None:
-    two = "Have you had fever? Have you had vomiting?"
+    two = "Have you had any fever? Have you had any vomiting?"
     assert asked(two, "Yes, on Monday. No vomiting.") == {"fever": True, "vomiting": False}
     assert "fever" not in asked(two, "I would rather not say.")
 
@@ -269,3 +271,82 @@ def test_a_short_visit_keeps_what_matters_most() -> None:
     assert agenda(1) == ()
     assert agenda(4) == ("open", "onset", "ask")
     assert set(agenda(7)) >= {"open", "onset", "ask", "examine", "test"}
+
+
+def summary_of(trajectory: Trajectory) -> str:
+    (said,) = [s.text for s in of_doctor(trajectory, Say) if "To summarise" in s.text]
+    return said.split("I think this is")[0]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_summary_says_back_only_what_the_patient_said(case: str, seed: int) -> None:
+    trajectory = consult("scripted", case, seed)
+    own = [e.what.text for e in trajectory.of(Say) if e.role is Role.PATIENT]
+    affirmed = {c for text in own for c, there in mentions(text).items() if there}
+    back = {c for c, there in mentions(summary_of(trajectory)).items() if there}
+    assert len(back) <= 5  # four findings; a label may hold two concepts
+    assert {c for c in back if not lexicon().children.get(c)} <= affirmed
+
+
+def noted_after(*replies: str, door: str = "New patient.") -> tuple[str, ...]:
+    events: list[tuple[Role, object]] = [(Role.CORE, DoorNote(door))]
+    events += [(Role.PATIENT, Say(reply)) for reply in replies]
+    return take_notes(view_of(*events)).told_first()
+
+
+def test_the_summary_leaves_out_the_door_note_results_and_relatives() -> None:
+    assert noted_after("I have a headache.", door="Vomiting and fever.") == ("headache",)
+    assert noted_after("I have a headache. My brother has a fever.") == ("headache",)
+    assert noted_after("I have a headache and a fever.", "No fever now.") == ("headache",)
+    assert noted_after("I have a headache.", "A cough makes it worse.") == ("headache",)
+    assert noted_after("I have a headache.", "I fall asleep on the sofa.") == ("headache",)
+    assert noted_after("I have a cough.", "I have a sore throat too.") == ("cough", "sore_throat")
+    notes = take_notes(
+        view_of(
+            (Role.CORE, DoorNote("New patient.")),
+            (Role.PATIENT, Say("I have a cough.")),
+            (Role.MEASUREMENT, Report((Result("vitals", "Vital signs", "Temperature 39 °C", "exam"),))),
+        )
+    )
+    assert notes.findings["fever"]
+    assert notes.told_first() == ("cough",)
+
+
+def test_questions_agree_with_one_or_many() -> None:
+    many = lines.on_the_problem("headache", "you")
+    assert many["site"] == "Where exactly are the headaches?"
+    assert many["timing"] == "Are they there all the time, or do they come and go?"
+    one = lines.on_the_problem("chest_pain", "he")
+    assert one["site"] == "Where exactly is the pain in his chest?"
+    assert one["radiation"] == "Does it spread anywhere?"
+    assert lines.on_the_problem("nausea", "you")["onset"] == "When did this start?"
+    assert lines.on_the_problem("tingling", "you")["severity"] == "How bad are the pins and needles?"
+    assert lines.on_the_problem("weakness", "you")["severity"] == "How bad is the weakness?"
+
+
+def test_questions_are_put_as_people_speak() -> None:
+    assert lines.question("hopelessness", "you", 0.4) == "Do you feel hopeless?"
+    assert lines.question("fever", "she", 0.0) == "Has she had any fever?"
+    assert lines.question("rash", "you", 0.4) == "Have you noticed a rash?"
+    assert lines.question("family_thrombosis", "you", 0.0) == "Are there any blood clots in your family?"
+
+
+@pytest.mark.parametrize("concept", ["headache", "palpitations", "nausea", "chest_pain", "rash"])
+def test_questions_on_the_problem_are_heard_as_such(concept: str) -> None:
+    for slot, text in lines.on_the_problem(concept, "you").items():
+        assert (concept, slot) in {(p.concept, p.slot) for p in read(text, concept).probes}, text
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_invasive_waits_for_what_is_not(seed: int) -> None:
+    trajectory = consult("scripted", "crying-in-bouts-01", seed)
+    acts = [i for o in trajectory.of((OrderTests, RequestImage)) for i in [(o.turn, o.what.items)]]
+    scanned = [turn for turn, items in acts if "Abdominal ultrasound" in items]
+    assert scanned
+    assert all(turn > scanned[0] for turn, items in acts if "Contrast or air enema" in items)
+
+
+def test_a_sex_that_is_not_known_bars_no_question_and_no_child_is_he_or_she() -> None:
+    assert "pregnancy" not in unfit("unknown", band_of(30))
+    assert take_notes(view_of((Role.CORE, DoorNote("A child.")), age=5, sex="unknown")).who == "they"

@@ -6,8 +6,17 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from clinicenv.clinic.catalogue import Reading, catalogue, find, normal_result
+from clinicenv.clinic.catalogue import (
+    FOR_AGE,
+    CatalogueComponent,
+    Reading,
+    catalogue,
+    egfr,
+    find,
+    normal_result,
+)
 
 NUMBERS = st.floats(min_value=0, max_value=1, exclude_max=True)
 
@@ -62,11 +71,11 @@ def test_a_test_that_is_not_listed_is_not_guessed(asked: str) -> None:
     assert find(asked) is None
 
 
-@pytest.mark.parametrize("sex", ["female", "male", "intersex", None])
-@given(number=NUMBERS)
-def test_normal_values_lie_in_the_reference_range(sex: str | None, number: float) -> None:
+@pytest.mark.parametrize("sex", ["female", "male", "intersex", "unknown", None])
+@given(number=NUMBERS, age=st.floats(min_value=0, max_value=120))
+def test_normal_values_lie_in_the_reference_range(sex: str | None, number: float, age: float) -> None:
     for test in catalogue().values():
-        for line in normal_result(test, lambda _: number, sex):
+        for line in normal_result(test, lambda _: number, sex, age):
             if isinstance(line.value, str):
                 continue
             assert line.low is None or line.value >= line.low, (test.id, line)
@@ -111,3 +120,52 @@ def test_costs_are_in_the_bands_of_their_category() -> None:
 def test_importing_does_not_load_the_spelling_library() -> None:
     code = "import sys, clinicenv.clinic.catalogue; sys.exit('rapidfuzz' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@given(numbers=st.lists(NUMBERS, min_size=4, max_size=4), age=st.floats(min_value=0.1, max_value=120))
+def test_the_kinds_of_white_cells_sum_to_no_more_than_all(numbers: list[float], age: float) -> None:
+    kinds = ("White cells", "Neutrophils", "Lymphocytes", "Eosinophils")
+    drawn = dict(zip(kinds, numbers, strict=True))
+    lines = normal_result(catalogue()["full_blood_count"], lambda name: drawn.get(name, 0.5), "female", age)
+    found = {line.name: float(line.value) for line in lines}
+    assert found["Neutrophils"] + found["Lymphocytes"] + found["Eosinophils"] <= found["White cells"]
+
+
+def test_egfr_follows_creatinine_age_and_sex() -> None:
+    def shown(sex: str | None, age: float, number: float) -> tuple[float, float]:
+        lines = {
+            r.name: r.value
+            for r in normal_result(catalogue()["urea_electrolytes"], lambda _: number, sex, age)
+        }
+        return float(lines["Creatinine"]), float(lines["eGFR"])
+
+    low, high = shown("male", 40, 0.0), shown("male", 40, 0.99)
+    assert low[0] < high[0]
+    assert low[1] > high[1]
+    assert shown("male", 80, 0.5)[1] < shown("male", 20, 0.5)[1]
+    assert shown("unknown", 50, 0.5) == shown(None, 50, 0.5)
+    # 1.0 mg/dL at 50 years, worked by hand from the published equation
+    assert egfr(88.4, 50, "male") == pytest.approx(92, abs=1)
+    assert egfr(88.4, 50, "female") == pytest.approx(69, abs=1)
+
+
+def test_children_have_their_own_ranges_or_words() -> None:
+    def lines(test: str, age: float) -> dict[str, Reading]:
+        return {r.name: r for r in normal_result(catalogue()[test], lambda _: 0.5, "female", age)}
+
+    infant, child = lines("full_blood_count", 0.5), lines("full_blood_count", 8)
+    assert float(infant["Lymphocytes"].value) > float(infant["Neutrophils"].value)
+    assert float(child["Neutrophils"].value) > float(child["Lymphocytes"].value)
+    assert float(lines("urea_electrolytes", 0.5)["Creatinine"].value) < 35
+    assert lines("urea_electrolytes", 8)["eGFR"].value == FOR_AGE
+    assert lines("full_blood_count", 0.01)["Haemoglobin"] == Reading("Haemoglobin", FOR_AGE, "", None, None)
+    assert lines("d_dimer", 15.9)["D-dimer"].value == FOR_AGE
+    assert isinstance(lines("d_dimer", 16)["D-dimer"].value, int)
+
+
+def test_a_range_that_cannot_be_drawn_from_is_refused() -> None:
+    half = {"name": "Half", "ref": {"low": 1, "high": 5, "child": {"low": 1, "high": 4}}}
+    with pytest.raises(ValidationError, match="children"):
+        CatalogueComponent.model_validate({**half, "share_of": "All", "share": {"low": 0.4, "high": 0.5}})
+    with pytest.raises(ValidationError, match="infants"):
+        CatalogueComponent.model_validate({"name": "X", "ref": {"high": 5, "infant": {"low": 1}}})

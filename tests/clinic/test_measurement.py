@@ -64,7 +64,7 @@ def shown(
         profile=BiasProfile(id="plain", target="measurement"),
         exam=fields.get("exam", EXAM), tests=tuple(Lab.model_validate(t) for t in TESTS),
         images=tuple(Image.model_validate(i) for i in IMAGES),
-        unlisted=unlisted, sex="female", age=40, orders=orders,
+        unlisted=unlisted, sex=fields.get("sex", "female"), age=fields.get("age", 40), orders=orders,
     )  # fmt: skip
     return measurement.report(view, number).results
 
@@ -215,3 +215,32 @@ def test_results_keep_the_order_and_repeats_within_an_act_are_reported_once() ->
 def test_an_examination_that_is_ordered_as_a_test_is_done() -> None:
     vitals, pulses = shown(OrderTests(("vital signs", "foot pulses")))
     assert (vitals.kind, pulses.kind, pulses.ids) == ("exam", "exam", ("pulses",))
+
+
+@pytest.mark.parametrize("asked", ["press on the chest wall", "palpate the chest", "chest wall tenderness"])
+def test_pressing_is_not_answered_with_what_is_heard(asked: str) -> None:
+    chest = {"id": "chest", "system": "respiratory", "manoeuvre": "auscultation", "site": "chest",
+             "text": "Crackles."}  # fmt: skip
+    normal = {"respiratory": "Chest clear.", "musculoskeletal": "Ribs sound."}
+    exam = Exam.model_validate({"findings": [chest], "normal_text": normal})
+    assert one(Examine((asked,)), exam=exam).text == "Musculoskeletal examination: Ribs sound."
+    assert one(Examine(("listen to the chest",)), exam=exam).text == "Crackles."
+
+
+def test_the_manoeuvre_comes_before_the_system() -> None:
+    assert one(Examine(("palpate the heart",))).text == "Pulses felt."
+    assert one(Examine(("listen to the lungs",))).text == "Respiratory examination: Clear lungs."
+    looked_at = one(Examine(("look at the chest",)))
+    assert looked_at.text == "Respiratory examination: Clear lungs."
+
+
+def test_a_child_s_unlisted_result_is_for_its_age() -> None:
+    results = shown(OrderTests(("ESR", "LFT")), age=0.7)
+    assert results[0].text == "Erythrocyte sedimentation rate: within the normal range for age"
+    assert "Alkaline phosphatase 280 U/L (110-450)" in results[1].text
+
+
+@pytest.mark.parametrize("sex", ["unknown", "intersex"])
+def test_a_sex_without_ranges_of_its_own_has_the_general_ones(sex: str) -> None:
+    assert one(OrderTests(("CK",)), sex=sex).text.endswith("(25-300)")
+    assert one(OrderTests(("CK",)), sex="female").text.endswith("(25-190)")
