@@ -172,22 +172,20 @@ def _remember(notes: Notes, text: str, asked: tuple[str, ...], found: Mapping[st
 def _clearly_told(text: str, asked: tuple[str, ...]) -> tuple[str, ...]:
     """Symptoms that a reply affirms by the words of their own name, or in answer to the question about them.
 
-    Sentences on relatives and on what makes a thing better or worse do not count, nor do wide terms such as `pain` on which there are narrower ones.
+    Sentences on relatives and on what makes a thing better or worse do not count, nor do wide terms such as
+    `pain` that have narrower ones.
     """
     lex, told = lexicon(), list[str]()
+    complaints = lex.symptoms - _TOPICS
     for sentence in _SENTENCE.findall(text):
         if _BESIDE.search(sentence):
             continue
         starts = {w[:_START] for w in _WORD.findall(sentence.lower())}
         for concept, there in mentions(sentence).items():
-            narrow = concept in lex.symptoms - _TOPICS and not lex.children.get(concept)
+            narrow = concept in complaints and not lex.children.get(concept)
             if there and narrow and (concept in asked or _named_by(concept) <= starts):
                 told.append(concept)
-    if (
-        len(asked) == 1
-        and asked[0] in lex.symptoms - _TOPICS
-        and _understood(text, asked)[0] == ((asked[0], True),)
-    ):
+    if len(asked) == 1 and asked[0] in complaints and dict(_understood(text, asked)[0]).get(asked[0]):
         told.append(asked[0])
     return tuple(dict.fromkeys(told))
 

@@ -6,17 +6,16 @@ nothing is recorded the scenario's policy decides. All words come from the facts
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import NamedTuple
 
-from clinicenv.clinic.lexicon import label, lexicon
+from clinicenv.clinic.denials import deniable, denials, speaker
+from clinicenv.clinic.lexicon import lexicon
 from clinicenv.draws import Draw, pick
 from clinicenv.events import Event, Heard, Leave, Probe, Rate, Role, Say
 from clinicenv.scenario import Fact
 from clinicenv.view import PatientView, Script
 
-MOST_FACTS = 4
-"""Facts that one reply tells at most."""
+MOST_FACTS = 6
+"""Facts that one reply tells at most, shared among the questions; each question gets one in any case."""
 
 OPEN_INTENTS = frozenset({"opening", "tell_me_more", "anything_else"})
 """Intents of questions that leave it to the patient what to tell."""
@@ -27,7 +26,8 @@ Question = tuple[str, int, tuple[str, ...]]
 _REPHRASE = "I'm sorry, I don't understand. Can you ask that another way?"
 _STILL_LOST = "I don't know."
 _UNSURE = "I'm not sure."
-_NOTHING_TO_SAY = "I don't know what to say about that."
+_NOTHING_TO_SAY = "Nothing special to tell."
+_NOTHING_ELSE = "Nothing else that I've noticed."
 _NOTHING_IN_MIND = "Nothing that comes to mind."
 _YOU_ARE_THE_DOCTOR = "You're the doctor, I hoped you could tell me."
 _AGREES = "Yes, that's fine."
@@ -62,50 +62,6 @@ _BY_ACT = {
 }
 """What is said to an act that asks nothing; the first act of this list that was heard counts."""
 
-_DENIALS = {
-    "smoking": "{do} smoke",
-    "alcohol": "{do} drink alcohol",
-    "recreational_drugs": "{do} use any drugs",
-    "injecting": "{have} injected anything",
-    "medication": "{do} take any medicines",
-    "pregnancy": "{am} pregnant",
-    "travel": "{have} been travelling",
-    "immobility": "{have} been sitting or lying still for long",
-    "contacts_ill": "nobody around {me} has been ill",
-    "animals": "{do} have any pets",
-    "living_alone": "{do} live alone",
-    "previous_episode": "{have} had this before",
-    "surgery": "{have} had any operations",
-}
-_SOCIAL_DENIABLE = frozenset(
-    {"stress", "bereavement", "work_exposure", "caffeine", "domestic_abuse", "carers", *_DENIALS}
-)
-_NOT_YES_OR_NO = frozenset({"social", "personal_details", "perspective", "adherence", "child_trouble"})
-"""Groups whose members are asked for in words, so that "no" is no answer, but for those above."""
-_CHILD_DENIABLE = frozenset({"child_trouble", "irritability_infant", "crying", "rash_nappy", "poor_feeding"})
-_DOING = frozenset(
-    {"feeling", "looking", "passing", "getting", "leaking", "waking", "harming", "seeing", "coughing"}
-    | {"vomiting", "wheezing", "drooling", "fainting", "sweating", "snoring", "itching", "crying"}
-)
-"""What is not had but done."""
-
-
-class _Person(NamedTuple):
-    """Who speaks of whom: the patient of itself, or a parent or carer of the patient."""
-
-    have: str
-    do: str
-    am: str
-    subject: str
-    my: str
-    me: str
-
-
-_SELF = _Person("I haven't", "I don't", "I'm not", "I'm", "my", "me")
-_HE = _Person("he hasn't", "he doesn't", "he's not", "He's", "his", "him")
-_SHE = _Person("she hasn't", "she doesn't", "she's not", "She's", "her", "her")
-_THEY = _Person("they haven't", "they don't", "they're not", "They're", "their", "them")
-
 
 def reply(view: PatientView, draw: Draw) -> Say | Leave:
     """The patient's one reply to the `Heard` events of `view.due`.
@@ -120,8 +76,8 @@ def reply(view: PatientView, draw: Draw) -> Say | Leave:
     probes = [p for h in heard for p in h.probes]
     acts = {a for h in heard for a in h.acts}
     answer = _Answer(view, draw, past, _needed(view, probes))
-    for probe in probes:
-        answer.to(probe)
+    for probe, most in zip(probes, answer.shares(probes), strict=True):
+        answer.to(probe, most)
     if not probes and "ask_open" in acts:
         answer.volunteer("tell_me_more")
     answer.deny()
@@ -201,12 +157,23 @@ class _Answer:
         self.evaded: set[str] = set()
         """clauses of which something was evaded: the rest of them is not denied, it may be about the same"""
 
-    def to(self, probe: Probe) -> None:
-        """Answers one probe."""
+    def shares(self, probes: Sequence[Probe]) -> list[int]:
+        """How many facts each probe may be told, shared out in turns: at least one, `MOST_FACTS` in all."""
+        wanted = [sum(i in self.facts and i not in self.shut for i in p.facts) for p in probes]
+        shares = [1] * len(probes)
+        left = MOST_FACTS - sum(map(bool, wanted))
+        while left > 0 and (short := [n for n, share in enumerate(shares) if share < wanted[n]]):
+            for n in short[:left]:
+                shares[n] += 1
+            left -= len(short)
+        return shares
+
+    def to(self, probe: Probe, most: int) -> None:
+        """Answers one probe with `most` facts that this reply has not told yet, or fewer."""
         if probe.intent in OPEN_INTENTS and (probe.concept is None or probe.intent == "opening"):
             self.volunteer(probe.intent)
         elif any(i in self.facts for i in probe.facts):
-            self._recorded(probe, [self.facts[i] for i in probe.facts if i in self.facts])
+            self._recorded(probe, [self.facts[i] for i in probe.facts if i in self.facts], most)
         elif not probe.text or probe.text not in self.evaded:
             self._unrecorded(probe)
 
@@ -229,13 +196,17 @@ class _Answer:
         if not self.parts:
             self.parts.append(_NO_MORE[intent])
 
-    def _recorded(self, probe: Probe, facts: list[Fact]) -> None:
+    def _recorded(self, probe: Probe, facts: list[Fact], most: int) -> None:
         if probe.intent in OPEN_INTENTS:  # on one concept: what is new, one or two at a time
             facts = [f for f in facts if f.id not in self.past.told][:2]
             if not facts:
                 return self.volunteer(probe.intent)
+        if probe.slot == "association":
+            facts = [f for f in facts if f.id not in self.past.told and f.id not in self.ids]
+            if not facts:
+                return self._once(_NOTHING_ELSE)
         free = [f for f in facts if f.id not in self.shut and self._lets_out(f, probe)]
-        for fact in free:
+        for fact in [f for f in free if f.id not in self.ids][:most]:
             self._tell(fact)
         if free:
             return
@@ -251,14 +222,13 @@ class _Answer:
             return True
         if probe.text in fact.question_variants:
             return True
-        if probe.concept != fact.concept or probe.intent in OPEN_INTENTS:
+        near = fact.concept, *lexicon().same_as.get(fact.concept, ())
+        if probe.concept not in near or probe.intent in OPEN_INTENTS:
             return False
         slot = probe.slot or "present"
         return slot == fact.slot or probe.concept in self.past.concepts
 
     def _tell(self, fact: Fact) -> None:
-        if fact.id in self.ids or len(self.ids) >= MOST_FACTS:
-            return
         recall = self.view.profile.persona.recall
         forgets = recall < 1 and self.draw("recall", fact.id) < (1 - recall) * (1 - fact.salience)
         if forgets and fact.say_vague:
@@ -292,6 +262,8 @@ class _Answer:
             self._deny(concept)
         elif known := _from_identity(concept, script):
             self._once(known)
+        elif probe.slot == "association" and not self._nothing_of(concept):
+            self._once(_NOTHING_ELSE)
         elif probe.slot not in (None, "present") and not self._nothing_of(concept):
             self._deny(concept) if script.unknown_slot == "deny" else self._once(_UNSURE)
         elif script.default == "deny":
@@ -307,66 +279,19 @@ class _Answer:
         return not any(f.concept == concept for g in (self.script.facts, view.opened, view.locked) for f in g)
 
     def _deny(self, concept: str) -> None:
-        if not _deniable(concept):
+        if not deniable(concept):
             self._once(_NOTHING_TO_SAY)
         elif concept not in self.denied:
             self.denied.append(concept)
 
     def deny(self) -> None:
         """Says all denials at once."""
-        if not self.denied:
-            return
-        person = _person(self.script)
-        if len(self.denied) == 1 and not self.parts:
-            self.parts.append(_denial(self.denied[0], person, self.draw("deny", self.denied[0]) < 0.5))
-            return
-        none = [f"no {_bare(c, person)}" for c in self.denied]
-        listed = none[0] if len(none) == 1 else f"{', '.join(none[:-1])} and {none[-1]}"
-        self.parts.append(f"N{listed[1:]}." if self.parts else f"No, {listed}.")
+        short = len(self.denied) == 1 and self.draw("deny", self.denied[0]) < 0.5
+        self.parts += denials(self.denied, speaker(self.script), short=short, first=not self.parts)
 
     def _once(self, text: str) -> None:
         if text not in self.parts:
             self.parts.append(text)
-
-
-def _deniable(concept: str) -> bool:
-    entry = lexicon().concepts.get(concept)
-    if entry is None or concept in _SOCIAL_DENIABLE or concept in _CHILD_DENIABLE:
-        return True
-    return concept not in _NOT_YES_OR_NO and entry.parent not in _NOT_YES_OR_NO
-
-
-def _person(script: Script) -> _Person:
-    if script.informant in ("self", "interpreter"):
-        return _SELF
-    identity = script.identity
-    pronoun = (identity.pronouns or {"female": "she", "male": "he"}.get(identity.sex, "they")).lower()
-    return _HE if pronoun.startswith("he") else _SHE if pronoun.startswith("she") else _THEY
-
-
-@lru_cache(maxsize=4096)
-def _bare(concept: str, person: _Person) -> str:
-    """The concept's label without an article, in the speaker's person."""
-    words = label(concept).split()
-    if words[0] in ("a", "an", "the") and len(words) > 1:
-        words = words[1:]
-    return " ".join(person.my if w == "your" else person.me if w == "you" else w for w in words)
-
-
-@lru_cache(maxsize=4096)
-def _denial(concept: str, person: _Person, short: bool) -> str:
-    special = _DENIALS.get(concept)
-    if special:
-        return f"No, {special.format(**person._asdict())}."
-    first, *rest = label(concept).split()
-    bare = _bare(concept, person)
-    if first == "being":
-        return "No, nothing like that."
-    if first in _DOING and rest:
-        return f"No, {person.have} been {bare}."
-    if person is _SELF and short:
-        return f"No, no {bare}."
-    return f"No, {person.have} had {first if first in ('a', 'an') else 'any'} {bare}."
 
 
 def _from_identity(concept: str, script: Script) -> str | None:
@@ -375,7 +300,7 @@ def _from_identity(concept: str, script: Script) -> str | None:
         return f"{'My' if own else 'The'} name is {who.name}."
     if concept == "age":
         years = f"{who.age:g} years" if who.age >= 1 else f"{round(who.age * 12)} months"
-        return f"{_person(script).subject} {years} old."
+        return f"{speaker(script).subject} {years} old."
     if concept == "occupation" and who.occupation:
         return f"{'My' if own else 'The'} work: {who.occupation}."
     return None
@@ -408,7 +333,9 @@ def _joined(parts: Sequence[str]) -> str:
         if sentences and text.startswith(("Yes, ", "No, ")):
             text = text.partition(", ")[2]
             text = text[:1].upper() + text[1:]
-        sentences.append(text if text.endswith((".", "?", "!")) else f"{text}.")
+        text = text if text.endswith((".", "?", "!")) else f"{text}."
+        if text not in sentences:  # two facts may have the same wording
+            sentences.append(text)
     return " ".join(sentences)
 
 
