@@ -11,6 +11,7 @@ from clinicenv.agents import prompts
 from clinicenv.agents.calls import CALL_LOG
 from clinicenv.agents.cards import AgentCard
 from clinicenv.clinic import measurement
+from clinicenv.clinic.examination import ORDER_IT
 from clinicenv.consultation import Acted, AgentError, Turn
 from clinicenv.events import Action, Judge, Leave, Rate, Report, Result, Say
 from clinicenv.files import InputError
@@ -211,7 +212,7 @@ def _with_question(messages: list[prompts.Message], question: str) -> list[promp
 def _left_open(result: Result, view: MeasurementView) -> bool:
     """Whether the case does not say what this item shows and leaves it to a model."""
     if result.source == "unknown":
-        return result.text != measurement.ORDER_IT
+        return result.text != ORDER_IT
     return result.source == "normal" and result.kind != "exam" and view.unlisted == "model"
 
 

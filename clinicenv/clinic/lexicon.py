@@ -406,8 +406,9 @@ def _denied(tokens: list[str], inside: set[int]) -> set[int]:
         if token in words.next_only:
             denied.add(i + 1)
         elif token in words.denials and i not in inside:
-            names_it = token == "no" and i + 1 in inside  # "no changes in bowel habit" denies just that
-            denying, cue = names_it or tuple(tokens[i : i + 2]) not in words.no_denial, i
+            start = tokens[i : i + 2]
+            named = start[0] == "no" and i + 1 in inside  # "no changes in bowel habit" denies just that
+            denying, cue = named or tuple(start) not in words.no_denial, i
         elif token in words.scope_ends and not (i - cue == 2 and tokens[i - 1] in words.through):
             denying = False
         if denying:

@@ -296,7 +296,8 @@ def _subjects(clause: _Clause) -> list[str | None]:
     """What the slots are asked of: what is named, else a section, else the topic."""
     kinds, topic = {str(s.slot) for s in clause.slots}, clause.topic
     named, circumstances = clause.heads, clause.circumstances
-    if topic and kinds <= routing("circumstantial_slots"):  # "worse after eating" is not about the diet
+    points = topic or not routing("points_back").isdisjoint(clause.tokens)
+    if points and kinds <= routing("circumstantial_slots"):  # "worse after eating" is not about the diet
         named = [h for h in named if h not in routing("circumstances") or _is_a(h, topic)]
         apart = kinds == {"association"}  # "any other symptoms apart from the cough?"
         circumstances = [c for c in circumstances if apart and c not in routing("circumstances")]

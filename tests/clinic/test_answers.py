@@ -8,6 +8,8 @@ import pytest
 from clinicenv.clinic.annotate import facts_told
 from clinicenv.clinic.answers import MOST_FACTS, rate, reply
 from clinicenv.clinic.hearing import Hearing
+from clinicenv.clinic.lexicon import lexicon
+from clinicenv.clinic.lookup import FactIndex
 from clinicenv.draws import Draws, TurnDraw
 from clinicenv.events import Event, Heard, Leave, Probe, Role, Say
 from clinicenv.profile import BiasProfile
@@ -132,11 +134,60 @@ def test_several_questions_get_one_reply_with_facts_and_denials() -> None:
     assert said.ids == ("fever",)
 
 
-def test_a_reply_holds_no_more_than_four_facts() -> None:
+def test_a_reply_holds_only_so_many_facts() -> None:
     talk = Talk(case())
     asked = ["Have you had a fever?", "Do you have a cough?", "Where is the chest pain?"]
     asked += ["When did the chest pain start?", "Have you coughed up blood?", "Can you not sleep?"]
     assert len(talk.says(*asked).ids) == MOST_FACTS
+
+
+def test_every_question_gets_its_share_of_the_facts() -> None:
+    names = ("asthma", "diabetes", "epilepsy", "hypertension", "stroke_history", "hiv")
+    ills = [fact(f"ill{n}", c, f"I have {c}.", section="pmh") for n, c in enumerate(names)]
+    tablets = [fact(f"tablet{n}", "medication", f"I take tablet {n}.", section="meds") for n in range(4)]
+    allergic = fact("nuts", "food_allergy", "Nuts.", section="allergy")
+    said = Talk(case(facts=[*ills, *tablets, allergic])).says("Medical conditions? Medicines? Allergies?")
+    assert said.ids == ("ill0", "ill1", "ill2", "tablet0", "tablet1", "nuts")
+    assert len(Talk(case(facts=ills)).says("Any medical conditions?").ids) == len(ills)
+
+
+def test_the_same_sentence_is_said_once() -> None:
+    twins = [fact("one", "fever", "I feel awful."), fact("two", "cough", "Yes, I feel awful.")]
+    said = Talk(case(facts=twins)).says("Any fever or cough?")
+    assert said.text.count("feel awful") == 1
+    assert said.ids == ("one", "two")
+
+
+def test_other_symptoms_are_neither_the_topic_nor_what_was_told() -> None:
+    talk = Talk(case())
+    talk.says("Do you have chest pain?")
+    assert talk.says("Are there any other symptoms with it?").ids == ("sleep",)
+    assert talk.says("Do you get any other symptoms with it?").text == "Nothing else that I've noticed."
+
+
+def test_asking_for_consent_tells_nothing() -> None:
+    neck = fact("neck", "neck_stiffness", "I can bend my neck all right.", present=False)
+    assert Talk(case(facts=[neck])).says("Is that all right?") == Say("Yes, that's fine.", (), "agent")
+
+
+def test_what_is_nearly_the_same_is_told_instead_of_denied() -> None:
+    facts = [
+        fact("dry", "reduced_urine", "Hardly a wet nappy."),
+        fact("fell", "trauma", "He fell off a chair."),
+    ]
+    talk = Talk(case(facts=facts))
+    assert talk.says("How many wet nappies?").ids == ("dry",)
+    assert talk.says("Has he had a fall?").ids == ("fell",)
+
+
+def test_denials_are_sentences_that_a_person_would_say() -> None:
+    baby = case(informant="parent", identity={"name": "Tom", "age": 0.5, "sex": "male"})
+    said = Talk(baby).says("Any rash, looking pale, passing less urine?").text
+    assert said == "No, no rash. He hasn't been looking pale. He hasn't been passing less urine."
+    assert Talk(case()).says("Any vomiting, any ill people around you?").text == (
+        "No, no vomiting. Nobody around me has been ill."
+    )
+    assert Talk(case()).says("What is your home like?").text == "Nothing special to tell."
 
 
 def test_what_is_not_recorded_is_denied_in_the_speakers_person() -> None:
@@ -272,6 +323,14 @@ def test_facts_are_told_to_their_own_questions_unless_they_are_shut(scenario: Sc
         if not f.gated and told and not any(told):
             missed.append(f.id)
     assert missed == []
+
+
+@pytest.mark.parametrize("scenario", BUNDLED, ids=lambda s: s.id)
+def test_nothing_is_denied_that_is_nearly_a_fact(scenario: Scenario) -> None:
+    present = {f.concept for f in scenario.facts.values() if f.present}
+    near = {c for f in present for c in lexicon().same_as.get(f, ())} - set(scenario.patient.denials.explicit)
+    index = FactIndex.of(scenario)
+    assert [c for c in sorted(near) if not index.find(Probe("presence", c, None, ""))] == []
 
 
 def test_the_annotator_finds_what_was_told_whoever_worded_it() -> None:

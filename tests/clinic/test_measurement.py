@@ -149,7 +149,7 @@ def test_a_panel_reads_like_a_lab_slip() -> None:
 
 def test_a_normal_value_is_not_flagged() -> None:
     result = one(OrderTests(("CRP",)))
-    assert (result.text, result.flags) == ("C-reactive protein 3 mg/L (<5)", ())
+    assert (result.text, result.flags) == ("3 mg/L (<5)", ())
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_listed_and_unlisted_tests_look_the_same() -> None:
     unlisted = one(OrderTests(("ESR",)))
     assert unlisted.source == "normal"
     assert unlisted.ids == ()
-    form = r"^[\w\s-]+ [\d.]+ \S+ \([<>]?[\d.]+(-[\d.]+)?\)$"
+    form = r"^[\d.]+ \S+ \([<>]?[\d.]+(-[\d.]+)?\)$"
     assert re.match(form, listed.text)
     assert re.match(form, unlisted.text)
     assert one(OrderTests(("CT head",))).kind == one(OrderTests(("echo",))).kind == "image"
@@ -236,7 +236,7 @@ def test_the_manoeuvre_comes_before_the_system() -> None:
 
 def test_a_child_s_unlisted_result_is_for_its_age() -> None:
     results = shown(OrderTests(("ESR", "LFT")), age=0.7)
-    assert results[0].text == "Erythrocyte sedimentation rate: within the normal range for age"
+    assert results[0].text == "Within the normal range for age"
     assert "Alkaline phosphatase 280 U/L (110-450)" in results[1].text
 
 

@@ -94,6 +94,17 @@ ASKED = [
     ("Do you have any nausea with the pain?", "abdominal_pain", "presence:nausea"),
     ("Any other symptoms apart from the cough?", None, "association:cough:association"),
     ("You take warfarin, is that right?", None, "presence:anticoagulant"),
+    # circumstances, and what only looks like a topic
+    ("Does it get worse when you lie flat?", "chest_pain", "exacerbating:chest_pain:exacerbating"),
+    ("Does it get worse when you lie flat?", None, "exacerbating:exacerbating"),
+    ("Is it worse when lying down?", "chest_pain", "exacerbating:chest_pain:exacerbating"),
+    ("Does breathing in make it worse?", "chest_pain", "exacerbating:chest_pain:exacerbating"),
+    ("Does leaning forward make it better?", "chest_pain", "relieving:chest_pain:relieving"),
+    ("Are you breathless when you lie flat?", "chest_pain", "presence:orthopnoea"),
+    ("Is it worse when you lie flat?", "breathlessness", "exacerbating:breathlessness:exacerbating"),
+    ("Has your child had a fever?", None, "presence:fever"),
+    ("Does your baby cry a lot?", None, "presence:crying"),
+    ("I will explain what I think it is. When did it start?", "chest_pain", "onset:chest_pain:onset"),
 ]
 
 
@@ -142,6 +153,30 @@ def test_a_dialogue_act_is_heard(text: str, act: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "hostile"),
+    [
+        ("You're lying.", True),
+        ("Why are you lying to me? You are lying.", True),
+        ("You are stupid.", True),
+        ("Stop wasting my time!", True),
+        ("You are a liar.", True),
+        ("Does it get worse when you lie flat?", False),
+        ("Is it worse when you lie down?", False),
+        ("Is it worse when you are lying on your side?", False),
+        ("Do you lie awake at night?", False),
+        ("Is there any drama at home?", False),
+        ("Do you feel lazy or stupid?", False),
+        ("Is it all in your head or on one side?", False),
+        ("We do not have time for breakfast?", False),
+        ("Where did you grow up?", False),
+        ("Did the pain calm down?", False),
+    ],
+)
+def test_only_an_insult_is_hostile(text: str, hostile: bool) -> None:
+    assert ("hostile" in read(text).acts) is hostile
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "I am sorry to hear that.",
@@ -186,6 +221,20 @@ def test_stuffing_a_line_with_questions_does_not_pay() -> None:
         ("Had a fever on Monday. No fever now.", {"fever": True}),
         ("Could it be cancer?", {}),
         ("There is no change in the rash.", {"rash": True}),
+        ("No changes in bowel habit.", {"bowel_change": False}),
+        ("Non-smoker, drinks alcohol.", {"smoking": False, "alcohol": True}),
+        ("She notes a rash and noted a cough.", {"rash": True, "cough": True}),
+        ("I fainted.", {"syncope": True}),
+        ("It is faint on my belly.", {}),
+        ("I fall asleep on the sofa.", {}),
+        ("I slept with two people.", {"sexual_history": True}),
+        ("Weight 8.6 kg.", {}),
+        ("He woke up with a scream.", {"crying": True}),
+        ("It wakes me.", {}),
+        ("A cold January morning.", {}),
+        ("She needs care, that is the plan.", {}),
+        ("The contractions came after the ingestion.", {}),
+        ("It is controlled, but the figure is high.", {}),
     ],
 )
 def test_what_a_statement_affirms_and_denies(text: str, expected: dict[str, bool]) -> None:
@@ -335,7 +384,10 @@ def scenario() -> Scenario:
         ("Do you smoke?", None, "smokes"),
         ("What worries you most?", None, "worry"),
         ("Do you keep an aviary?", None, "budgie"),
-        ("Do you breed any budgerigars?", None, "budgie"),
+        ("Do you breed show budgerigars?", None, "budgie"),
+        ("Is that all right with your show?", None, ""),
+        ("Any tightness in your chest?", None, "pain"),
+        ("Any other symptoms with it?", "chest_pain", "sweat"),
         ("Do you own a submarine?", None, ""),
     ],
 )
