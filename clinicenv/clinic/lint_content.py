@@ -134,7 +134,7 @@ def reaches(index: FactIndex, question: str, fact: Fact) -> bool:
 
 def reachable(case: Case) -> Iterator[Finding]:
     """Each key fact can be asked for, and each question variant asks for its fact."""
-    index = FactIndex(case.scenario.facts.values())
+    index = FactIndex.of(case.scenario)
     keys = {k.id: n for n, k in enumerate(case.scenario.answer.key_facts)}
     for where, fact in case.facts():
         works = [reaches(index, question, fact) for question in fact.question_variants]
