@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
 
 from clinicenv import __version__
 from clinicenv.clinic import measurement, verdicts
@@ -147,39 +147,50 @@ _LAST = {
 }
 
 
-def make_header(
-    scenario: Scenario,
-    cast: Cast,
-    *,
-    seed: int = 0,
-    repeat: int = 0,
-    max_turns: int | None = None,
-    minutes: int | None = None,
-    budget: float | None = None,
-    images: str = "request",
-    forks: tuple[Fork, ...] = (),
-) -> Header:
-    """All that decides a consultation; its `key` is known before it is played."""
-    own = scenario.setting.limits
+class Settings(TypedDict, total=False):
+    """How a consultation is set up, beside its scenario and its cast."""
+
+    seed: int
+    """with the repeat, the scenario and the profiles it decides every draw; 0 if not given"""
+    repeat: int
+    max_turns: int | None
+    """limits go before the scenario's own, which go before 20 turns"""
+    minutes: int | None
+    budget: float | None
+    images: str
+    """`request` (the doctor asks), `start` (reports come with the door note) or `none`"""
+    forks: tuple[Fork, ...]
+    """where it left its parents"""
+
+
+LIMITS = ("max_turns", "minutes", "budget")
+
+
+def make_header(scenario: Scenario, cast: Cast, **settings: Unpack[Settings]) -> Header:
+    """All that decides a consultation; its `key` is known before it is played.
+
+    TypeError for a setting that does not exist, ValueError for a value that cannot be.
+    """
+    if unknown := settings.keys() - Settings.__annotations__.keys():
+        raise TypeError(f"no such setting of a consultation: {', '.join(sorted(unknown))}")
+    if settings.get("images", "request") not in ("request", "start", "none"):
+        raise ValueError(f"images is request, start or none, not {settings['images']!r}")
+    own = scenario.setting.limits.model_dump()
+    given: dict[str, Any] = {name: settings.get(name) for name in LIMITS}
+    if wrong := [name for name, value in given.items() if value is not None and value <= 0]:
+        raise ValueError(f"{wrong[0]} must be above 0")
+    limits = {name: own[name] if value is None else value for name, value in given.items()}
     return Header(
         scenario=scenario.id,
         scenario_hash=scenario.hash,
         task=scenario.task,
         cast={role.value: seat.described for role, seat in cast.seats.items()},
-        seed=seed,
-        repeat=repeat,
-        limits={
-            "max_turns": max_turns or own.max_turns or DEFAULT_MAX_TURNS,
-            "minutes": minutes or own.minutes,
-            "budget": budget or own.budget,
-        },
-        images=images,
-        limits_set=tuple(
-            name
-            for name, value in (("max_turns", max_turns), ("minutes", minutes), ("budget", budget))
-            if value is not None
-        ),
-        forks=tuple({"turn": f.turn, "sibling": f.sibling} for f in forks),
+        seed=settings.get("seed", 0),
+        repeat=settings.get("repeat", 0),
+        limits={**limits, "max_turns": limits["max_turns"] or DEFAULT_MAX_TURNS},
+        images=settings.get("images", "request"),
+        limits_set=tuple(name for name in LIMITS if given[name] is not None),
+        forks=tuple({"turn": f.turn, "sibling": f.sibling} for f in settings.get("forks", ())),
         versions={"clinicenv": __version__},
     )
 
@@ -190,11 +201,8 @@ class Consultation:
     Args:
         scenario: the case.
         cast: who plays each role; read for its seats only, never called.
-        seed, repeat: with the scenario and the profiles they decide every draw.
-        max_turns, minutes, budget: limits; they go before the scenario's, which goes before 20 turns.
-        images: `request` (the doctor asks), `start` (reports come with the door note) or `none`.
-        forks: where this one left its parents.
         header: from `make_header`, in place of all settings.
+        settings: see `Settings`.
     """
 
     def __init__(
@@ -202,19 +210,10 @@ class Consultation:
         scenario: Scenario,
         cast: Cast,
         *,
-        seed: int = 0,
-        repeat: int = 0,
-        max_turns: int | None = None,
-        minutes: int | None = None,
-        budget: float | None = None,
-        images: str = "request",
-        forks: tuple[Fork, ...] = (),
         header: Header | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
-        self.header = header or make_header(
-            scenario, cast, seed=seed, repeat=repeat, max_turns=max_turns,
-            minutes=minutes, budget=budget, images=images, forks=forks,
-        )  # fmt: skip
+        self.header = header or make_header(scenario, cast, **settings)
         self.scenario = scenario
         self._seats = dict(cast.seats)
         left = tuple(Fork(**f) for f in self.header.forks)

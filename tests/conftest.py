@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from clinicenv.consultation import Turn
 from clinicenv.events import Action, Report, Say
 from clinicenv.scenario import Scenario, select
+
+settings.register_profile("clinicenv", deadline=None)  # timings live in benchmarks, never in tests
+settings.load_profile("clinicenv")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"

@@ -127,6 +127,16 @@ def test_command_line_limits_go_before_the_scenarios(scenario: Scenario) -> None
     assert play(own, Cast(doctor=Lines([])), max_turns=4).outcome.turns == 4
 
 
+def test_settings_that_cannot_be_are_refused(scenario: Scenario) -> None:
+    with pytest.raises(TypeError, match="maxturns"):
+        Consultation(scenario, Cast(), maxturns=3)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="images"):
+        Consultation(scenario, Cast(), images="sometimes")
+    for limit in ("max_turns", "minutes", "budget"):
+        with pytest.raises(ValueError, match=limit):
+            Consultation(scenario, Cast(), **{limit: 0})
+
+
 def test_unparsed_alone_uses_the_turn_and_only_the_core_replies(scenario: Scenario) -> None:
     t = play(scenario, Cast(doctor=Lines([Unparsed("ORDER", "name a test after ORDER:"), Diagnose(["flu"])])))
     assert [k for k, e in zip(kinds(t), t.events, strict=True) if e.turn == 1] == [

@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 from clinicenv.agents.cards import AgentCard, load_card
 from clinicenv.agents.scripted import ScriptedMeasurement, ScriptedPatient
-from clinicenv.consultation import Agent, Consultation, Seat, Turn, drive
+from clinicenv.consultation import Agent, Consultation, Seat, Settings, Turn, drive
 from clinicenv.events import Role, Trajectory
 from clinicenv.files import InputError
 from clinicenv.profile import BiasProfile, load_profile
@@ -147,14 +147,14 @@ SCRIPTED: dict[str, Callable[[str], Agent]] = {
 }
 
 
-async def aplay(scenario: Scenario, cast: Cast, **settings: Any) -> Trajectory:
+async def aplay(scenario: Scenario, cast: Cast, **settings: Unpack[Settings]) -> Trajectory:
     """One consultation from start to end; `settings` are those of `Consultation`."""
     consultation = Consultation(scenario, cast, **settings)
     await drive(consultation, cast)
     return consultation.trajectory
 
 
-def play(scenario: Scenario, cast: Cast, **settings: Any) -> Trajectory:
+def play(scenario: Scenario, cast: Cast, **settings: Unpack[Settings]) -> Trajectory:
     """`aplay` for code that is not asynchronous."""
     coroutine = aplay(scenario, cast, **settings)
     if cast.awaits:
