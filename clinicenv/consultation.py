@@ -264,6 +264,9 @@ class Consultation:
         if turn is None:
             raise IllegalAction("the consultation is over")
         acts = _checked(actions, turn)
+        told = {i for a in acts if turn.role is Role.PATIENT and isinstance(a, Say) for i in a.ids}
+        if unknown := told - self.scenario.facts.keys():
+            raise IllegalAction(f"Say: the scenario has no fact `{min(unknown)}`")
         self._pending = None
         try:
             self._take(turn, acts)
@@ -323,7 +326,7 @@ class Consultation:
         self._due = len(self._seen[Role.PATIENT])
         self._spoke = any(isinstance(a, Say) for a in acts)
         for act in acts:
-            self._log(Role.DOCTOR, replace(act, ids=(), ids_by=None) if isinstance(act, Say) else act)
+            self._log(Role.DOCTOR, Say(act.text, aside=act.aside) if isinstance(act, Say) else act)
             if isinstance(act, Say):
                 self._minutes += 1
                 self._log(Role.CORE, self._hearing.hear(act.text, of=len(self._events) - 1, turn=self._turn))

@@ -198,6 +198,15 @@ def test_a_patient_that_tells_facts_without_ids_gets_them_from_the_rule(scenario
     assert said.ids_by == "rule"
 
 
+def test_a_patient_cannot_tell_a_fact_that_is_none(scenario: Scenario) -> None:
+    c = Consultation(scenario, Cast())
+    c.submit(Say("Anything else?"))
+    before = c.trajectory
+    with pytest.raises(IllegalAction, match="no fact `made-up`"):
+        c.submit(Say("I see aliens.", ids=("made-up",), ids_by="agent"))
+    assert c.trajectory == before
+
+
 def test_trust_moves_once_per_act_and_turn(scenario: Scenario) -> None:
     kind = "I'm so sorry, that must be frightening."
     once = Consultation(scenario, Cast())

@@ -42,7 +42,9 @@ def test_the_python_examples_work(code: str, tmp_path: Path) -> None:
         env={"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "exact" in done.stdout or "credit" in done.stdout
+    shown = "terminated" if "trajectory" in code else "'correct': "
+    assert shown in done.stdout
+    assert ("exact" in done.stdout) == ("trajectory" in code)
 
 
 def test_the_figures_are_the_benchmarks() -> None:

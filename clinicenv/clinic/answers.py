@@ -106,22 +106,23 @@ class _Past:
 
 
 def _past(view: PatientView) -> _Past:
-    past = _Past()
-    due = {e.what.of for e in view.due if isinstance(e.what, Heard)}
+    past, before = _Past(), None
+    due = [e.what for e in view.due if isinstance(e.what, Heard)]
+    lines = {heard.of for heard in due}
     for event in view.events:
         what = event.what
         if isinstance(what, Heard):
-            if what.of not in due:
+            if what.of not in lines:
                 _hear(past, what)
-                past.concepts.update([p.concept for p in what.probes])
-                past.lost = any(p.intent == "unknown" for p in what.probes)
-                past.greeted = past.greeted or "greet" in what.acts
-        elif isinstance(what, Say) and event.role is Role.PATIENT:
+                before = what
+        elif event.role is Role.PATIENT and isinstance(what, Say):
             past.told.update(what.ids)
             past.said.append(what.text)
-    for event in view.due:
-        if isinstance(event.what, Heard):
-            _hear(past, event.what)
+    past.concepts = {concept for _, concept, _ in past.asked}
+    past.lost = before is not None and "unknown" in before.intents
+    past.greeted = "greet" in past.acts
+    for heard in due:
+        _hear(past, heard)
     return past
 
 

@@ -4,7 +4,7 @@ The same for every kind of patient; history and communication marks read it from
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from clinicenv.clinic.lookup import FactIndex
 from clinicenv.clinic.router import read
@@ -41,7 +41,7 @@ class Hearing:
         """Takes in one line of the doctor's; `of` is the number of its event."""
         reading = read(text, self._focus)
         index = FactIndex.of(self.scenario)
-        probes = tuple(replace(p, facts=index.find(p)) for p in reading.probes)
+        probes = tuple(Probe(p.intent, p.concept, p.slot, p.text, index.find(p)) for p in reading.probes)
         acts = list(reading.acts)
         if "repeat" not in acts and self._repeats(probes):
             acts.append("repeat")
