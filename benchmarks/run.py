@@ -1,16 +1,31 @@
 """`clinicenv run` as a user starts it: scripted consultations a second, and a model batch's wall time."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 SERVER = Path(__file__).parents[1] / "tests" / "fake_server.py"
+SCENARIO = "sharp-chest-pain-01"
 IN_FLIGHT = 100
 TURNS = 6
+
+
+@contextlib.contextmanager
+def served(*arguments: str) -> Iterator[str]:
+    """The fake server in a process of its own: its URL."""
+    command = [sys.executable, str(SERVER), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
 
 
 def run(*arguments: str) -> float:
@@ -36,27 +51,12 @@ def models(latency: float = 1.0) -> dict[str, Any]:
     `ratio` is the wall time over calls / 100 x latency + start-up; start-up is the wall time of a run of one
     turn, less its one call.
     """
-    command = [sys.executable, str(SERVER), "--latency", str(latency), "--reply", "When did it start?"]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
-        tempfile.TemporaryDirectory() as tmp,
-    ):
-        try:
-            assert server.stdout is not None
-            doctor = f"openai:fake@{server.stdout.readline().strip()}"
-            common = (
-                "--doctor",
-                doctor,
-                "--scenarios",
-                "sharp-chest-pain-01",
-                "--concurrency",
-                str(IN_FLIGHT),
-            )
-            one = run(*common, "--max-turns", "1", "--out", f"{tmp}/one")
-            many = run(*common, "--repeats", "200", "--max-turns", str(TURNS), "--out", f"{tmp}/many")
-            calls = Path(tmp, "many", "calls.jsonl").read_text().count("\n")
-        finally:
-            server.terminate()
+    options = ("--latency", str(latency), "--reply", "When did it start?")
+    with served(*options) as url, tempfile.TemporaryDirectory() as tmp:
+        common = ("--doctor", f"openai:fake@{url}", "--scenarios", SCENARIO, "--concurrency", str(IN_FLIGHT))
+        one = run(*common, "--max-turns", "1", "--out", f"{tmp}/one")
+        many = run(*common, "--repeats", "200", "--max-turns", str(TURNS), "--out", f"{tmp}/many")
+        calls = Path(tmp, "many", "calls.jsonl").read_text().count("\n")
     start_up = one - latency
     ideal = calls / IN_FLIGHT * latency + start_up
     return {

@@ -54,6 +54,7 @@ from clinicenv.view import (
     ModeratorView,
     PatientView,
     View,
+    case_mark,
     for_doctor,
     for_patient,
     script_of,
@@ -442,6 +443,7 @@ class Consultation:
             options=tuple(AskedOption(o.id, o.text) for o in asked.options) if asked else (),
             age=s.patient.identity.age,
             sex=s.patient.identity.sex,
+            case=case_mark(s.lineage),
         )
 
     def _patient_view(self) -> PatientView:

@@ -1,5 +1,6 @@
 """What one role may know at this moment: separate frozen objects, the only thing an agent receives."""
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -60,6 +61,13 @@ class DoctorView(View):
     options: tuple[AskedOption, ...]
     age: float
     sex: str
+    case: str = ""
+    """`case_mark`: the same for a case and its twins; an example with this mark is not shown"""
+
+
+def case_mark(lineage: str) -> str:
+    """A scenario's mark: digits, so that it spells no name."""
+    return str(int.from_bytes(hashlib.blake2b(lineage.encode(), digest_size=8).digest()))
 
 
 @dataclass(frozen=True, slots=True)

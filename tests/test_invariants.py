@@ -346,6 +346,7 @@ def test_a_broken_agent_is_an_error_and_no_wrong_diagnosis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from clinicenv.models.loop import run as on_loop
+    from clinicenv.report.progress import Progress
     from clinicenv.runs import batch
     from clinicenv.runs.spec import Specification, arms, jobs
     from clinicenv.runs.store import Store
@@ -357,9 +358,14 @@ def test_a_broken_agent_is_an_error_and_no_wrong_diagnosis(
     broken = [all_arms[0], replace(all_arms[1], cast=all_arms[1].cast.with_agent(Role.DOCTOR, Breaks()))]
     played: list[Trajectory] = []
 
+    class Watched(Progress):
+        def finished(self, trajectory: Trajectory) -> None:
+            played.append(trajectory)
+
     def go(casts: list[Any], resume: bool) -> Store:
         with Store.create(tmp_path / "r", spec.plain(), {}, resume=resume, force=False) as store:
-            on_loop(batch.run(jobs(spec, casts), store, concurrency=4, progress=played.append))
+            todo = list(jobs(spec, casts))
+            on_loop(batch.run(todo, store, concurrency=4, progress=Watched(len(todo))))
         return store
 
     rows = {r.arm: r for r in summarise(go(broken, False).results().values())}

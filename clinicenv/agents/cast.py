@@ -1,8 +1,9 @@
 """From names to people: the agents for the roles of one consultation."""
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from clinicenv.agents.cards import AgentCard, load_card
 from clinicenv.agents.scripted import ScriptedMeasurement, ScriptedPatient
@@ -12,8 +13,12 @@ from clinicenv.files import InputError
 from clinicenv.profile import BiasProfile, load_profile
 from clinicenv.scenario import Scenario
 
+if TYPE_CHECKING:
+    from clinicenv.models.gateway import Gateway
+
 Player: TypeAlias = str | Agent | Callable[[Turn], Any]
-"""A card's name or path, a model string, an object with `act(turn)`, or a function of the turn."""
+"""A card's name or path, a model string, `CARD=MODEL`, an object with `act(turn)`, a function of the turn, or
+a LangChain chat model."""
 
 DEFAULT_MODEL_CARD = "chat"
 
@@ -34,6 +39,8 @@ class Cast:
             Only the doctor has to be named; a moderator is seated only if one is.
         profiles: role -> a profile or its name; `default` otherwise.
         arguments: role -> parameters of a model call, e.g. `{"doctor": {"temperature": 0}}`.
+        gateway: the way to models: its cache, limits and prices; one without a cache if not given.
+        language: what is spoken, e.g. `German`; only models can. English if empty.
     """
 
     def __init__(
@@ -45,14 +52,18 @@ class Cast:
         *,
         profiles: Mapping[str, str | BiasProfile] | None = None,
         arguments: Mapping[Any, Mapping[str, Any]] | None = None,
+        gateway: "Gateway | None" = None,
+        language: str = "",
     ) -> None:
+        language = "" if language.strip().lower() in ("", "en", "english") else language.strip()
         players = {"doctor": doctor, "patient": patient, "measurement": measurement, "moderator": moderator}
         self._agents: dict[Role, Agent] = {}
         self.seats: dict[Role, Seat] = {}
         for name, player in players.items():
             if player is None:
                 continue
-            agent, settings = _seat(name, player, dict((arguments or {}).get(name, {})))
+            given = dict((arguments or {}).get(name, {}))
+            agent, settings = _seat(name, player, given, gateway, language)
             profile = (profiles or {}).get(name, "default")
             if not isinstance(profile, BiasProfile):
                 profile = load_profile(profile, name)
@@ -80,7 +91,12 @@ class Cast:
         return other
 
 
-def _seat(role: str, player: Player, arguments: dict[str, Any]) -> tuple[Agent, dict[str, Any]]:
+def _seat(
+    role: str, player: Player, arguments: dict[str, Any], gateway: "Gateway | None", language: str
+) -> tuple[Agent, dict[str, Any]]:
+    if is_chat_model(player):
+        card = load_card(role, DEFAULT_MODEL_CARD).model_copy(update={"sampling": arguments})
+        return _model(card, gateway, language, player)
     if not isinstance(player, str):
         if arguments:
             raise InputError(f"arguments for the {role} go with a model, not with an object")
@@ -92,7 +108,29 @@ def _seat(role: str, player: Player, arguments: dict[str, Any]) -> tuple[Agent, 
         raise InputError(f"arguments such as {next(iter(arguments))}= are for models; `{player}` is none")
     if arguments:
         card = card.model_copy(update={"sampling": {**card.sampling, **arguments}})
+    if card.kind == "model":
+        return _model(card, gateway, language)
+    if language and card.kind == "scripted" and role in ("doctor", "patient"):
+        raise InputError(
+            f"the {role} `{player}` is scripted and speaks English only; seat a model as the {role}, e.g."
+            " openai:NAME, or leave the language out"
+        )
     return _agent(card), card.settings()
+
+
+def _model(
+    card: AgentCard, gateway: "Gateway | None", language: str, chat: Any = None
+) -> tuple[Agent, dict[str, Any]]:
+    from clinicenv.agents.model import ModelAgent
+
+    agent = ModelAgent(card, gateway, language=language, chat=chat)
+    return agent, agent.settings
+
+
+def is_chat_model(player: object) -> bool:
+    """Whether it is a LangChain chat model; imports nothing, for without LangChain there can be none."""
+    core = sys.modules.get("langchain_core.language_models.chat_models")
+    return core is not None and isinstance(player, core.BaseChatModel)
 
 
 def is_model_string(player: str) -> bool:
@@ -100,24 +138,31 @@ def is_model_string(player: str) -> bool:
     return not player.endswith((".yaml", ".yml")) and (":" in player or "/" in player)
 
 
+def card_and_model(player: str) -> tuple[str, str]:
+    """`CARD=MODEL` in its two parts; of one that names no card, or no model, that part is empty."""
+    card, equals, model = player.partition("=")
+    if equals and ":" not in card and is_model_string(model):
+        return card, model
+    return ("", player) if is_model_string(player) else (player, "")
+
+
 def resolve(role: str, player: str) -> AgentCard:
-    """The card behind a name, a path or a model string."""
-    if not is_model_string(player):
-        card = load_card(role, player)
-        if card.kind == "model" and not card.model:
-            raise InputError(
-                f"the card `{player}` is a way of playing and names no model; give a model string"
-                " such as openai:NAME, or a card with `model`"
-            )
-        return card
-    return load_card(role, DEFAULT_MODEL_CARD).model_copy(update={"model": player})
+    """The card behind a name, a path, a model string or `CARD=MODEL`."""
+    name, model = card_and_model(player)
+    card = load_card(role, name or DEFAULT_MODEL_CARD)
+    if model and card.kind != "model":
+        raise InputError(f"`{player}`: the card `{name}` is {card.kind} and takes no model")
+    if model:
+        return card.model_copy(update={"model": model})
+    if card.kind == "model" and not card.model:
+        raise InputError(
+            f"the card `{player}` is a way of playing and names no model; write {player}=openai:NAME, or name"
+            " the model in a card of your own"
+        )
+    return card
 
 
 def _agent(card: AgentCard) -> Agent:
-    if card.kind == "model":
-        from clinicenv.agents.model import ModelAgent
-
-        return ModelAgent(card)
     if card.kind == "human":
         from clinicenv.agents.human import LineDoctor
 

@@ -1,23 +1,26 @@
 """A language model in any role: its view as a prompt, its reply as an action."""
 
-import asyncio
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from clinicenv import protocol
 from clinicenv.agents import prompts
-from clinicenv.agents.calls import CALL_LOG
+from clinicenv.agents.asking import Asker, usage_of
 from clinicenv.agents.cards import AgentCard
+from clinicenv.agents.model_doctor import ModelDoctor
+from clinicenv.agents.replies import DOCTORS, cut_at_others, unlabelled, with_question
 from clinicenv.clinic import measurement
 from clinicenv.clinic.examination import ORDER_IT
 from clinicenv.consultation import Acted, AgentError, Turn
-from clinicenv.events import Action, Judge, Leave, Rate, Report, Result, Say
+from clinicenv.events import Judge, Leave, Rate, Report, Result, Say, Trajectory
 from clinicenv.files import InputError
-from clinicenv.models import loop, templates
-from clinicenv.models.endpoint import Endpoint, ModelError, ModelName, Reply, Request
-from clinicenv.view import MeasurementView, ModeratorView, PatientView
+from clinicenv.models import templates
+from clinicenv.models.call import Message, Reply
+from clinicenv.models.gateway import Connection, Gateway
+from clinicenv.models.names import LOCAL, ModelName
+from clinicenv.scenario import Diagnosis
+from clinicenv.view import DoctorView, MeasurementView, ModeratorView, PatientView
 
 T = TypeVar("T")
 
@@ -26,6 +29,8 @@ ASK_RATINGS = (
     " doctor, how closely you will follow the advice, how gladly you would come back. Answer with three"
     " numbers, nothing else.]"
 )
+_AGAIN = "[That was no answer of the patient. Write only what the patient says now.]"
+_UNREAD = "[That could not be read; expected: {}. Write it again, and nothing else.]"
 _MARKS = "*_` "
 _LEAVES = re.compile(r"[*_`]*LEAVE[*_`]*\s*:[*_`]*(?P<why>.*)", re.IGNORECASE)
 _NUMBERING = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
@@ -39,69 +44,104 @@ _AT_START = re.compile(rf"^(?:\d+[.):]?\s*)?[{re.escape(_MARKS)}]*{_WORD}\b", re
 class ModelAgent:
     """Plays the card's role with the card's model; holds nothing that its view does not.
 
-    InputError where the card's model string cannot be read. The server is first needed when it acts.
+    Args:
+        card: names the model, unless `chat` is given.
+        gateway: the way to the model; one of its own if not given.
+        language: what is spoken, e.g. `German`; English if empty.
+        chat: a LangChain chat model object, which is used as it is.
+
+    InputError where the card's model string or a template cannot be read. The server is first needed when it
+    acts.
     """
 
-    def __init__(self, card: AgentCard) -> None:
-        if not card.model or not card.system:
+    def __init__(
+        self, card: AgentCard, gateway: Gateway | None = None, *, language: str = "", chat: Any = None
+    ) -> None:
+        if not card.system or (not card.model and chat is None):
             raise InputError(f"the card `{card.name}` names no model, so nothing can play it")
         self.card = card
-        self.settings = card.settings()
-        self.name = ModelName.parse(card.model)
-        self._template = card.system
+        self._gateway, self._language, self._chat = gateway or Gateway(), language, chat
+        self._system = card.system
         templates.check(card.system)
-        self._endpoint: Endpoint | None = None
+        self._asker: Asker | None = None
+        self._doctor = ModelDoctor(card, language) if card.role == "doctor" else None
+        self.settings = {**card.settings(), **(self._doctor.described if self._doctor else {})}
+        if language:
+            self.settings["language"] = language
+        if chat is not None:
+            self.name = self.settings["model"] = str(self.connection)
+        else:
+            self.name = str(ModelName.parse(card.model or ""))
+
+    @property
+    def connection(self) -> Connection:
+        """The way to its model; InputError for a missing key or extra."""
+        if self._chat is not None:
+            return self._gateway.object(self._chat)
+        return self._gateway.model(ModelName.parse(self.card.model or ""), self.card.base_url)
+
+    @property
+    def local(self) -> str:
+        """The local model that it needs a server for; empty for all others."""
+        if self._chat is not None:
+            return ""
+        name = ModelName.parse(self.name)
+        return name.model if name.provider == LOCAL else ""
+
+    @property
+    def notebook(self) -> Any:
+        """A doctor's `Notebook`, where its card has one."""
+        return self._doctor and self._doctor.notebook
 
     async def preflight(self) -> None:
         """One cheap call; InputError, which says what to mend, where the model cannot be asked."""
-        try:
-            await _on_loop(self.endpoint.probe())
-        except ModelError as e:
-            raise InputError(e.cause) from e
+        await self._ask_with.check()
 
     async def act(self, turn: Turn) -> Acted:
         """What the model does; AgentError where it cannot be asked, or its reply is none for this role."""
-        if isinstance(turn.view, PatientView):
-            return await (self._rate(turn) if Rate in turn.legal else self._speak(turn, turn.view))
-        if isinstance(turn.view, MeasurementView):
-            return await self._measure(turn, turn.view)
-        if isinstance(turn.view, ModeratorView):
-            return await self._judge(turn, turn.view)
-        return await self._consult(turn)
+        view = turn.view
+        if isinstance(view, DoctorView) and self._doctor:
+            return await self._doctor.act(turn, view, self._ask_with)
+        if isinstance(view, PatientView):
+            return await (self._rate(turn) if Rate in turn.legal else self._speak(turn, view))
+        if isinstance(view, MeasurementView):
+            return await self._measure(turn, view)
+        if isinstance(view, ModeratorView):
+            return await self._judge(turn, view)
+        raise AgentError(f"the card `{self.card.name}` is for the {self.card.role}, not for the {turn.role}")
 
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where the model is; InputError for a missing key or extra."""
-        if self._endpoint is None:
-            self._endpoint = Endpoint(self.name, self.card.base_url)
-        return self._endpoint
+    async def learn(self, trajectory: Trajectory, answer: Diagnosis | None) -> None:
+        """Rewrites a doctor's notebook after a consultation."""
+        if self._doctor and self._doctor.notebook:
+            await self._doctor.learn(trajectory, answer, self._ask_with)
 
     # The roles
 
-    async def _consult(self, turn: Turn) -> list[Action]:
-        reply = await self._ask(turn, self._messages(turn))
-        first, *more = protocol.parse(reply.text, turn.legal)
-        return [replace(first, aside=_aside(reply)), *more]
-
     async def _speak(self, turn: Turn, view: PatientView) -> Say | Leave:
-        reply = await self._ask(turn, self._messages(turn))
         script = view.script
-        text = _unlabelled(reply.text, ("patient", script.identity.name, script.informant_name or ""))
+        own = ("patient", script.identity.name, script.informant_name or "")
+        messages = self._messages(turn)
+        replies = [await self._ask_with.ask(turn, messages)]
+        text = unlabelled(cut_at_others(replies[0].text, DOCTORS), own)
         if not text:
-            raise AgentError(f"{self.name}: the patient's reply is empty")
+            said = {"role": "assistant", "content": replies[0].text or prompts.SILENT}
+            messages = with_question([*messages, said], _AGAIN)
+            replies.append(await self._ask_with.ask(turn, messages, seed="model:again"))
+            text = unlabelled(cut_at_others(replies[1].text, DOCTORS), own)
+        if not text:
+            said_so = " ".join(replies[1].text.split())[:200]
+            raise AgentError(f"{self.name}: the patient says nothing of its own, twice; it wrote {said_so!r}")
         leaves = _LEAVES.fullmatch(text)
         if leaves and Leave in turn.legal:
-            return Leave(leaves["why"].strip(_MARKS), aside=_aside(reply))
-        return Say(text, aside=_aside(reply))
+            return Leave(leaves["why"].strip(_MARKS), aside=_aside(replies))
+        return Say(text, aside=_aside(replies))
 
     async def _rate(self, turn: Turn) -> Rate:
-        asked = _with_question(self._messages(turn), ASK_RATINGS)
-        reply = await self._ask(turn, asked, seed="model:rate")
-        numbers = _RATING.findall(_OUT_OF.sub("", _NUMBERING.sub("", reply.text)))
-        if len(numbers) != 3:
-            raise self._unreadable("three ratings from 1 to 10", reply)
-        confidence, compliance, consultation = map(int, numbers)
-        return Rate(confidence, compliance, consultation, aside=_aside(reply))
+        asked = with_question(self._messages(turn), ASK_RATINGS)
+        (confidence, compliance, consultation), replies = await self._read(
+            turn, asked, "three ratings from 1 to 10", read_ratings, seed="model:rate"
+        )
+        return Rate(confidence, compliance, consultation, aside=_aside(replies))
 
     async def _measure(self, turn: Turn, view: MeasurementView) -> Report:
         """The case's own results; the model is asked for what they leave open, one item a call."""
@@ -110,103 +150,78 @@ class ModelAgent:
         results: list[Result] = []
         for result in found:
             if _left_open(result, view):
-                reply = replies[result.item] = await self._result(turn, result)
-                text = " ".join(reply.text.split())
+                text, replies[result.item] = await self._result(turn, result)
                 results.append(replace(result, text=text, ids=(), flags=(), source="model", route=("model",)))
             else:
                 results.append(result)
         raw = {item: reply.text for item, reply in replies.items()}
-        usage = [_usage(reply) for reply in replies.values() if reply.usage]
+        usage = [usage_of([reply]) for reply in replies.values() if reply.usage]
         return Report(tuple(results), aside={"raw": raw, "usage": usage} if replies else None)
 
-    async def _result(self, turn: Turn, result: Result) -> Reply:
-        item = {"role": "user", "content": f"{result.kind}: {result.item}"}
-        reply = await self._ask(
-            turn, [*self._messages(turn), item], seed=f"model:{result.kind}:{result.item}"
+    async def _result(self, turn: Turn, result: Result) -> tuple[str, Reply]:
+        asked = [*self._messages(turn), {"role": "user", "content": f"{result.kind}: {result.item}"}]
+        text, replies = await self._read(
+            turn,
+            asked,
+            f"the result of `{result.item}` in a line",
+            lambda text: " ".join(text.split()) or None,
+            seed=f"model:{result.kind}:{result.item}",
         )
-        if not reply.text.strip():
-            raise AgentError(f"{self.name}: the result of `{result.item}` is empty")
-        return reply
+        return text, replies[-1]
 
     async def _judge(self, turn: Turn, view: ModeratorView) -> Judge:
-        reply = await self._ask(turn, self._messages(turn))
-        verdicts = read_verdicts(reply.text, len(view.differential))
-        if verdicts is None:
-            raise self._unreadable(f"{len(view.differential)} lines of `same` or `different`", reply)
-        return Judge(verdicts, aside=_aside(reply))
+        count = len(view.differential)
+        verdicts, replies = await self._read(
+            turn,
+            self._messages(turn),
+            f"{count} lines of `same` or `different`",
+            lambda text: read_verdicts(text, count),
+        )
+        return Judge(verdicts, aside=_aside(replies))
 
     # The call
 
-    def _messages(self, turn: Turn) -> list[prompts.Message]:
-        return prompts.messages(turn.view, self._template, turn.legal)
+    @property
+    def _ask_with(self) -> Asker:
+        if self._asker is None:
+            seeded = self._chat is None  # an object is used as it is
+            self._asker = Asker(self.name, self.connection, self.card.sampling, seeded)
+        return self._asker
 
-    async def _ask(self, turn: Turn, messages: list[prompts.Message], seed: str = "model") -> Reply:
-        settings = {"seed": turn.draw.integer(seed), **self.card.sampling}
-        record: dict[str, Any] = {"role": turn.role.value, "turn": turn.view.turn, "model": str(self.name)}
-        try:
-            reply = await _on_loop(self.endpoint.complete(Request(messages, settings)))
-        except ModelError as e:
-            _log({**record, "error": e.kind})
-            raise AgentError(e.cause) from e
-        usage = _usage(reply) if reply.usage else {"prompt_tokens": None, "completion_tokens": None}
-        _log(
-            {
-                **record,
-                **usage,
-                "tries": reply.tries,
-                "seconds": round(reply.seconds, 3),
-                "finish_reason": reply.finish_reason,
-            }
-        )
-        return reply
+    def _messages(self, turn: Turn) -> list[Message]:
+        return prompts.messages(turn.view, self._system, turn.legal, language=self._language)
 
-    def _unreadable(self, wanted: str, reply: Reply) -> AgentError:
-        return AgentError(f"{self.name}: expected {wanted}, got: {' '.join(reply.text.split())[:200]!r}")
-
-
-async def _on_loop(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Awaits on the loop that model calls run on, whichever loop the caller is on."""
-    if loop.inside():
-        return await coroutine
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop.background()))
+    async def _read(
+        self,
+        turn: Turn,
+        messages: list[Message],
+        wanted: str,
+        read: Callable[[str], T | None],
+        seed: str = "model",
+    ) -> tuple[T, list[Reply]]:
+        """What `read` makes of the reply, asked for again once where that is nothing."""
+        replies = [await self._ask_with.ask(turn, messages, seed=seed)]
+        if (found := read(replies[0].text)) is None:
+            said = {"role": "assistant", "content": replies[0].text or prompts.SILENT}
+            messages = with_question([*messages, said], _UNREAD.format(wanted))
+            replies.append(await self._ask_with.ask(turn, messages, seed=f"{seed}:again"))
+            found = read(replies[1].text)
+        if found is None:
+            got = " ".join(replies[1].text.split())[:200]
+            raise AgentError(f"{self.name}: expected {wanted}, got, twice: {got!r}")
+        return found, replies
 
 
-def _log(record: dict[str, Any]) -> None:
-    if log := CALL_LOG.get():
-        log(record)
-
-
-def _usage(reply: Reply) -> dict[str, Any]:
-    assert reply.usage
-    return {
-        "prompt_tokens": reply.usage.prompt_tokens,
-        "completion_tokens": reply.usage.completion_tokens,
-    }
-
-
-def _aside(reply: Reply) -> dict[str, Any]:
-    aside: dict[str, Any] = {"raw": reply.text}
-    if reply.reasoning:
-        aside["reasoning"] = reply.reasoning
-    if reply.usage:
-        aside["usage"] = _usage(reply)
+def _aside(replies: Sequence[Reply]) -> dict[str, Any]:
+    """What led to an action: the last reply, and what a first one was that could not be used."""
+    aside: dict[str, Any] = {"raw": replies[-1].text}
+    if len(replies) > 1:
+        aside["again"] = {"raw": replies[0].text}
+    if reasoning := "\n".join(r.reasoning for r in replies if r.reasoning):
+        aside["reasoning"] = reasoning
+    if usage := usage_of(replies):
+        aside["usage"] = usage
     return aside
-
-
-def _unlabelled(text: str, labels: Sequence[str]) -> str:
-    """The text without a speaker's label, bold or not, before it."""
-    names = "|".join(re.escape(name) for name in labels if name)
-    label = re.compile(rf"[*_]*(?:the )?(?:{names})[*_]*\s*:[*_]*\s*", re.IGNORECASE)
-    found = label.match(text := text.strip())
-    return text[found.end() :].strip() if found else text
-
-
-def _with_question(messages: list[prompts.Message], question: str) -> list[prompts.Message]:
-    """The messages with a question at the end that is no part of the history; roles still alternate."""
-    last = messages[-1]
-    if last["role"] != "user":
-        return [*messages, {"role": "user", "content": question}]
-    return [*messages[:-1], {"role": "user", "content": f"{last['content']}\n\n{question}"}]
 
 
 def _left_open(result: Result, view: MeasurementView) -> bool:
@@ -214,6 +229,12 @@ def _left_open(result: Result, view: MeasurementView) -> bool:
     if result.source == "unknown":
         return result.text != ORDER_IT
     return result.source == "normal" and result.kind != "exam" and view.unlisted == "model"
+
+
+def read_ratings(text: str) -> tuple[int, int, int] | None:
+    """The three ratings in a text; None where there are not three."""
+    numbers = _RATING.findall(_OUT_OF.sub("", _NUMBERING.sub("", text)))
+    return (int(numbers[0]), int(numbers[1]), int(numbers[2])) if len(numbers) == 3 else None
 
 
 def read_verdicts(text: str, count: int) -> tuple[str, ...] | None:

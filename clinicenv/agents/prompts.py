@@ -6,9 +6,10 @@ one call, with the reply to them, are an exact prefix of those of the role's nex
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any
 
-from clinicenv import protocol
+from clinicenv import protocol, toolcalls
 from clinicenv.clinic.lexicon import label
 from clinicenv.events import (
     Action,
@@ -24,14 +25,14 @@ from clinicenv.events import (
     RequestImage,
     Role,
     Say,
+    Unparsed,
     Withheld,
 )
+from clinicenv.models.call import Message, ToolCall
 from clinicenv.models.templates import render
 from clinicenv.profile import BiasProfile, Persona
 from clinicenv.scenario import Exam, Fact, Identity, Image, Measured, Test
 from clinicenv.view import DoctorView, MeasurementView, ModeratorView, PatientView, Script, View
-
-Message: TypeAlias = dict[str, Any]
 
 SITES = {
     "ed": "an emergency department",
@@ -41,7 +42,7 @@ SITES = {
     "home": "the patient's home",
 }
 _BEGIN = "[The consultation begins.]"
-_SILENT = "[no words]"
+SILENT = "[no words]"
 """Some servers refuse a message without content."""
 _NO_DIRECTIONS = str.maketrans("[]", "()")
 """Square brackets are the core's: a doctor cannot write directions for the patient."""
@@ -53,27 +54,40 @@ _WITHHOLD = {
 }
 
 
-def messages(view: View, template: str, legal: Sequence[type] = ()) -> list[Message]:
+def messages(
+    view: View,
+    template: str,
+    legal: Sequence[type] = (),
+    *,
+    by_tools: bool = False,
+    language: str = "",
+    more: str = "",
+) -> list[Message]:
     """The chat messages for a role that is due.
 
     Args:
         view: what the role may know; nothing else gets into the messages.
         template: of the system message, over the part of the view that stays the same.
         legal: the actions that the role may take; a doctor's template gets their `usage`.
+        by_tools: whether a doctor acts by tool calls.
+        language: what is spoken, in English; empty for English.
+        more: what comes after the template in the system message, fixed for a consultation.
     """
     if isinstance(view, DoctorView):
-        return [_system(template, doctor_data(view, legal)), *_doctor_history(view)]
+        data = doctor_data(view, legal, by_tools)
+        return [_system(template, data, language, more), *_doctor_history(view, by_tools)]
     if isinstance(view, PatientView):
-        return [_system(template, patient_data(view)), *_patient_history(view)]
+        return [_system(template, patient_data(view), language), *_patient_history(view)]
     if isinstance(view, MeasurementView):
-        return [_system(template, measurement_data(view))]
+        return [_system(template, measurement_data(view), language)]
     if isinstance(view, ModeratorView):
-        return [_system(template, manner(view.profile)), _user(_to_judge(view))]
+        return [_system(template, manner(view.profile), language), _user(_to_judge(view))]
     raise TypeError(f"no prompt for a {type(view).__name__}")
 
 
-def _system(template: str, data: dict[str, Any]) -> Message:
-    return {"role": "system", "content": render(template, **data)}
+def _system(template: str, data: dict[str, Any], language: str, more: str = "") -> Message:
+    text = render(template, **data, language=language)
+    return {"role": "system", "content": f"{text}\n\n{more}" if more else text}
 
 
 def _user(text: str) -> Message:
@@ -83,8 +97,9 @@ def _user(text: str) -> Message:
 # What the templates get
 
 
-def doctor_data(view: DoctorView, legal: Sequence[type]) -> dict[str, Any]:
+def doctor_data(view: DoctorView, legal: Sequence[type], by_tools: bool = False) -> dict[str, Any]:
     """What a doctor's template knows: where it is, what it may do, what is asked. Never the door note."""
+    how = toolcalls.usage if by_tools else protocol.usage
     return {
         "task": view.task,
         "site": SITES[view.site],
@@ -92,7 +107,7 @@ def doctor_data(view: DoctorView, legal: Sequence[type]) -> dict[str, Any]:
         "resources": list(view.resources),
         "question": view.question or "",
         "options": [{"id": o.id, "text": o.text} for o in view.options],
-        "usage": protocol.usage(tuple(legal)),
+        "usage": how(tuple(legal)),
         "max_turns": view.max_turns,
         **manner(view.profile),
     }
@@ -225,15 +240,51 @@ def _bias(kind: str, strength: float, toward: str | None, about: str | None) -> 
 # The doctor's history
 
 
-def _doctor_history(view: DoctorView) -> Iterator[Message]:
+def _doctor_history(view: DoctorView, by_tools: bool) -> Iterator[Message]:
     """Per turn what had happened before it, closed by the turn's number, and then the doctor's own act."""
+    done: list[Action] = []
     for turn in range(1, view.turn + 1):
         before = [e for e in view.events if e.turn == turn - 1 and e.role is not Role.DOCTOR]
-        parts = [_for_doctor(e) for e in before]
-        yield _user("\n\n".join([*parts, f"[turn {turn} of {view.max_turns}]"]))
-        acts = [e.what for e in view.events if e.turn == turn and e.role is Role.DOCTOR]
-        if acts:
-            yield {"role": "assistant", "content": _own_words(acts)}
+        if by_tools and (calls := _calls(done)):
+            answered, before = _answers(calls, done, before)
+            yield from answered
+        yield _user("\n\n".join([*map(_for_doctor, before), f"[turn {turn} of {view.max_turns}]"]))
+        done = [e.what for e in view.events if e.turn == turn and e.role is Role.DOCTOR]  # type: ignore[misc]
+        if done and by_tools:
+            yield toolcalls.assistant(_raw(done) or _speech(done), _calls(done))
+        elif done:
+            yield {"role": "assistant", "content": _own_words(done)}
+
+
+def _calls(acts: Sequence[Action]) -> list[ToolCall]:
+    """The tool calls that a model made for this act, or those that would be read as the same act."""
+    if not acts:
+        return []
+    if _raw(acts) is not None:
+        return [ToolCall(**call) for call in (acts[0].aside or {}).get("calls", ())]
+    does = [a for a in acts if not isinstance(a, (Say, Unparsed))]
+    made = [toolcalls.call_of(a) for a in does]
+    return [
+        ToolCall(f"call_{n}", name, json.dumps(given, ensure_ascii=False))
+        for n, (name, given) in enumerate(made)
+    ]
+
+
+def _answers(
+    calls: Sequence[ToolCall], acts: Sequence[Action], before: list[Event]
+) -> tuple[list[Message], list[Event]]:
+    """The messages that answer the calls, and the events that they do not tell."""
+    results = [r for e in before if isinstance(e.what, Report) for r in e.what.results]
+    answered, rest = toolcalls.answers(calls, acts, results)
+    told = {m["content"] for m in answered}
+    left: list[Event] = []
+    for event in before:
+        if isinstance(event.what, Report):
+            if rest:
+                left.append(replace(event, what=replace(event.what, results=tuple(rest))))
+        elif not (isinstance(event.what, Notice) and event.what.text in told):
+            left.append(event)
+    return answered, left
 
 
 def _for_doctor(event: Event) -> str:
@@ -251,11 +302,19 @@ def _for_doctor(event: Event) -> str:
     return f"[The {event.role} leaves.]"
 
 
-def _own_words(acts: Sequence[Any]) -> str:
+def _own_words(acts: Sequence[Action]) -> str:
     """The text that a model gave for this act, or what would be read as the same act."""
+    raw = _raw(acts)
+    return (protocol.render(acts) if raw is None else raw).strip() or SILENT
+
+
+def _raw(acts: Sequence[Action]) -> str | None:
     raw = (acts[0].aside or {}).get("raw")
-    text = raw if isinstance(raw, str) else protocol.render(acts)
-    return text.strip() or _SILENT
+    return raw if isinstance(raw, str) else None
+
+
+def _speech(acts: Sequence[Action]) -> str:
+    return "\n".join(a.text for a in acts if isinstance(a, (Say, Unparsed)))
 
 
 # The patient's history

@@ -14,7 +14,7 @@ VERBS = {
     "show": ("clinicenv.cli.show:show", "Show a run's summary, or one consultation."),
     "play": ("clinicenv.cli.play:play", "Be the doctor yourself, line by line."),
     "scenarios": ("clinicenv.cli.scenarios:scenarios", "List, show, lint and write scenarios."),
-    "agents": ("clinicenv.cli.agents:agents", "List and show agent cards."),
+    "agents": ("clinicenv.cli.agents:agents", "List, show, check and start agent cards."),
     "import": ("clinicenv.cli.importing:import_", "Turn public case files into scenarios."),
     "check": ("clinicenv.cli.check:check", "Say what is installed and missing, and what to do about it."),
 }

@@ -3,8 +3,9 @@
 import datetime
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
@@ -13,8 +14,11 @@ from clinicenv import __version__
 from clinicenv.events import Role
 from clinicenv.files import InputError
 from clinicenv.runs import batch
-from clinicenv.runs.spec import MAX_REPEATS, Specification, arms, jobs, load_specification, named_in
+from clinicenv.runs.spec import MAX_REPEATS, Arm, Job, Specification, arms, jobs, load_specification, named_in
 from clinicenv.runs.store import Store, refuse_unasked
+
+if TYPE_CHECKING:
+    from clinicenv.models.gateway import Gateway
 
 
 def parse_arguments(given: tuple[str, ...]) -> dict[str, Any]:
@@ -61,6 +65,7 @@ def next_folder(base: Path = Path("runs")) -> Path:
     "--repeats", type=click.IntRange(1, MAX_REPEATS), help="How often each scenario is played.  [1]"
 )
 @click.option("--max-turns", type=click.IntRange(1, 500), help="The doctor's turns.  [the scenario's, or 20]")
+@click.option("--language", multiple=True, metavar="L", help="What models speak.  [English]")
 @click.option(
     "--images", type=click.Choice(["request", "start", "none"]), help="When images are shown.  [request]"
 )
@@ -76,7 +81,18 @@ def next_folder(base: Path = Path("runs")) -> Path:
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; nothing finished is done twice.")
 @click.option("--force", is_flag=True, help="Resume although the specification or versions changed.")
-@click.option("--dry-run", is_flag=True, help="Say what would be played, and play nothing.")
+@click.option(
+    "--cache",
+    "cache_mode",
+    type=click.Choice(["off", "read", "readwrite"]),
+    default="off",
+    show_default=True,
+    help="Replies of models on disk: what was asked before is not asked again.",
+)
+@click.option(
+    "--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Start nothing that could cost more."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be played and asked of models; play nothing.")
 @click.option("--print-spec", is_flag=True, help="Print the specification that would run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
@@ -94,12 +110,21 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         return 0
     named = given["doctor"] or given["patient"] or given["scenarios"]  # by flags, which go before the file
     with named_in(None if named else given["spec"]):
-        all_arms = arms(spec)
+        all_arms = arms(spec, _gateway(given))
         todo = list(jobs(spec, all_arms))
     if given["dry_run"]:
-        return _dry_run(spec, todo, len(all_arms), given)
+        return _dry_run(todo, len(all_arms), given)
     folder = given["out"] or next_folder()
     return _play(spec, all_arms, todo, folder, given)
+
+
+def _gateway(given: dict[str, Any]) -> "Gateway":
+    from clinicenv.models.cache import Cache, default_path
+    from clinicenv.models.gateway import Gateway
+
+    mode = given["cache_mode"]
+    cache = None if mode == "off" else Cache(default_path(), mode)
+    return Gateway(cache, concurrency=given["concurrency"])
 
 
 def _specification(given: dict[str, Any]) -> Specification:
@@ -116,63 +141,89 @@ def _specification(given: dict[str, Any]) -> Specification:
         "repeats": given["repeats"],
         "limits.max_turns": given["max_turns"],
         "images": given["images"],
+        "language": given["language"],
     }
     return load_specification(given["spec"], flags)
 
 
-def _dry_run(spec: Specification, todo: list[Any], n_arms: int, given: dict[str, Any]) -> int:
+def _dry_run(todo: list[Job], n_arms: int, given: dict[str, Any]) -> int:
+    from clinicenv.models.prices import Prices
+    from clinicenv.report.spending import print_estimate
+    from clinicenv.runs.estimate import Estimator
+
+    results: dict[str, Any] = {}
     finished: set[str] = set()
     if given["resume"] and given["out"] and (given["out"] / "run.json").exists():
-        finished = Store.open(given["out"]).finished()
-    left = sum(job.key not in finished for job in todo)
-    turns = sum(int(job.header.limits["max_turns"] or 0) for job in todo if job.key not in finished)
-    plan = {"consultations": len(todo), "left": left, "arms": n_arms, "most_doctor_turns": turns}
+        store = Store.open(given["out"])
+        results, finished = store.results(), store.finished()
+    left = [job for job in todo if job.key not in finished]
+    turns = sum(int(job.header.limits["max_turns"] or 0) for job in left)
+    estimate = Estimator(Prices.load(), [results[key] for key in finished]).total(left)
+    plan = {"consultations": len(todo), "left": len(left), "arms": n_arms, "most_doctor_turns": turns}
     if given["as_json"]:
-        click.echo(_as_json(plan), nl=False)
-    else:
-        click.echo(
-            f"{len(todo)} consultations ({n_arms} casts), {left} left to play,"
-            f" at most {turns:,} doctor turns; nothing was played"
-        )
+        click.echo(_as_json({**plan, "models": asdict(estimate)}), nl=False)
+        return 0
+    click.echo(
+        f"{len(todo)} consultations ({n_arms} casts), {len(left)} left to play,"
+        f" at most {turns:,} doctor turns; nothing was played"
+    )
+    print_estimate(estimate, sys.stdout)
     return 0
 
 
 def _play(
-    spec: Specification, all_arms: list[Any], todo: list[Any], folder: Path, given: dict[str, Any]
+    spec: Specification, all_arms: list[Arm], todo: list[Job], folder: Path, given: dict[str, Any]
 ) -> int:
     from clinicenv.models.loop import run as on_loop
     from clinicenv.report.progress import progress_of
     from clinicenv.report.terminal import print_summary
+    from clinicenv.runs.ceiling import Ceiling
     from clinicenv.score.summary import summarise
 
     refuse_unasked(folder, given["resume"])  # before a model is called
-    on_loop(batch.preflight(all_arms))
+    on_loop(batch.preflight(todo))
     versions = {"clinicenv": __version__}
     by_hand = any(arm.cast.seats[Role.DOCTOR].kind == "human" for arm in all_arms)  # who does one at a time
     concurrency = 1 if by_hand else given["concurrency"]
+    _say_plainly(all_arms)
     with Store.create(folder, spec.plain(), versions, resume=given["resume"], force=given["force"]) as store:
         finished = store.finished()
         left = sum(job.key not in finished for job in todo)
+        ceiling = None if given["max_cost"] is None else Ceiling(given["max_cost"], store)
         with progress_of(left, sys.stderr) as progress:
-            on_loop(batch.run(todo, store, concurrency=concurrency, progress=progress))
+            left_out = on_loop(
+                batch.run(todo, store, concurrency=concurrency, progress=progress, ceiling=ceiling)
+            )
         keys = {job.key for job in todo}
         results = [r for r in store.results().values() if r.key in keys]
     rows = summarise(results)
     if given["as_json"]:
-        click.echo(_as_json({"run": str(folder), "arms": [_row(r) for r in rows]}), nl=False)
-    else:
+        document = {"run": str(folder), "arms": [asdict(r) for r in rows], "left": left_out}
+        click.echo(_as_json(document), nl=False)
+    elif results:
         print_summary(rows, sys.stdout)
         example = min(results, key=lambda r: (r.status == "error", r.scenario, r.key))
         click.echo(
             f"\nThe run is in {folder}. To read one consultation:\n  clinicenv show {folder} {example.key}"
         )
+    if ceiling and left_out:
+        click.echo(f"clinicenv: {ceiling.said(left_out)}", err=True)
     return 1 if any(r.errors for r in rows) else 0
 
 
-def _row(row: Any) -> dict[str, Any]:
-    from dataclasses import asdict
+def _say_plainly(all_arms: list[Arm]) -> None:
+    """What a user should know of what was asked for, on stderr."""
+    agents = [seat.settings for arm in all_arms for seat in arm.cast.seats.values()]
+    if any(settings.get("notebook") for settings in agents):
+        from clinicenv.agents.notebook import ONE_BY_ONE
 
-    return asdict(row)
+        click.echo(f"clinicenv: {ONE_BY_ONE}", err=True)
+    if any(settings.get("language") for settings in agents):
+        click.echo(
+            "clinicenv: scripted measurement reports in English whatever the language, and what the doctor says"
+            " is understood by English rules, so trust, guarded facts and history marks say little",
+            err=True,
+        )
 
 
 def _as_json(data: Any) -> str:

@@ -18,32 +18,64 @@ from clinicenv.runs.store import Store
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(run: Path, key: str | None, as_json: bool) -> int:
     """Show the summary of RUN (a folder), or the consultation whose key starts with KEY."""
-    from clinicenv.report.terminal import print_summary, transcript
-    from clinicenv.score.summary import summarise
-
     store = Store.open(run)
     if key:
-        trajectory = store.trajectory(store.find(key))
-        if as_json:
-            echo_json(json.loads(trajectory.to_json()))
-        else:
-            click.echo("\n".join(transcript(trajectory)))
-        return 0
-    results = list(store.results().values())
-    rows = summarise(results)
+        _consultation(store, store.find(key), as_json)
+    elif as_json:
+        _as_json(store)
+    else:
+        _summary(store)
+    return 0
+
+
+def _consultation(store: Store, key: str, as_json: bool) -> None:
+    from clinicenv.report.spending import print_calls
+    from clinicenv.report.terminal import transcript
+    from clinicenv.score.summary import calls_of
+
+    trajectory = store.trajectory(key)
+    result = store.results().get(key)  # none for a consultation that a person is still playing
+    calls = calls_of(result.usage if result else ())
     if as_json:
-        shown = {
-            "run": str(run),
-            "arms": [asdict(r) for r in rows],
+        echo_json({**json.loads(trajectory.to_json()), "calls": [row.data() for row in calls]})
+        return
+    click.echo("\n".join(transcript(trajectory)))
+    if calls:
+        click.echo()
+        print_calls(calls, sys.stdout)
+
+
+def _as_json(store: Store) -> None:
+    from clinicenv.score.summary import calls_of, summarise
+
+    results = list(store.results().values())
+    spent = store.spent()
+    echo_json(
+        {
+            "run": str(store.folder),
+            "arms": [asdict(r) for r in summarise(results)],
+            "calls": [row.data() for row in calls_of(row for r in results for row in r.usage)],
+            "spent": [row.data() for row in spent.rows],
             "consultations": [r._asdict() for r in results],
         }
-        echo_json(shown)
-        return 0
-    print_summary(rows, sys.stdout)
+    )
+
+
+def _summary(store: Store) -> None:
+    from clinicenv.report.spending import print_calls, spent_line
+    from clinicenv.report.terminal import print_summary
+    from clinicenv.score.summary import calls_of, summarise
+
+    results = list(store.results().values())
+    print_summary(summarise(results), sys.stdout)
+    spent = store.spent().rows
+    if spent:
+        click.echo()
+        print_calls(calls_of(row for r in results for row in r.usage), sys.stdout)
+        click.echo(spent_line(spent))
     click.echo()
     for r in sorted(results, key=lambda r: (r.scenario, r.arm, r.repeat)):
         mark = {True: "right", False: "wrong", None: "-"}[r.marks.get("correct")]
         ended = r.status if r.status != "terminated" else ""
         names = f"{printable(r.key)}  {printable(r.scenario):<28} {printable(r.arm):<24}"
         click.echo(f"{names} {r.turns:>3} turns  {mark:<6} {printable(ended)}".rstrip())
-    return 0

@@ -1,4 +1,4 @@
-"""OpenAI-compatible chat endpoints: the name of a model, one request, its reply, and what can go wrong."""
+"""OpenAI-compatible chat endpoints: one request, its reply, and what can go wrong."""
 
 import asyncio
 import atexit
@@ -7,90 +7,29 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 from clinicenv.files import InputError, printable
-from clinicenv.models import loop
+from clinicenv.models import completion, loop
+from clinicenv.models.call import LONGEST, Kind, ModelError, Reply, Request
+from clinicenv.models.langchain_errors import refused_setting
+from clinicenv.models.limits import Limiter
+from clinicenv.models.names import ModelName, checked_url
 
 DEFAULT_URL = "https://api.openai.com/v1"
 NO_KEY = "none"
 """Sent to servers of one's own when no key is set: the SDK insists on one, they ignore it."""
 
-Kind = Literal["auth", "address", "model", "rate_limit", "timeout", "bad_reply", "refused", "server"]
+AGAIN = 9
+"""How often a call is made again after a 200 that holds no reply, or `retries` if that is less; the SDK asks
+again after errors only."""
+_PAUSE = 0.05
+"""Seconds before the first asking again for a bad body; doubled each time."""
 
-_NAME = re.compile(r"(?P<provider>[^:/@]+)[:/](?P<model>.+?)(?:@(?P<url>https?://.*))?", re.DOTALL)
-_THOUGHT = re.compile(r"<think>(.*?)(?:</think>|\Z)", re.DOTALL)
 _KEY_LIKE = re.compile(r"\bsk-[\w*-]{6,}")
-_OWN_FIELDS = {"model", "messages", "stream"}
-
-
-class ModelError(Exception):
-    """A model could not be asked, or did not answer. `cause` is one sentence, without the key."""
-
-    def __init__(self, cause: str, kind: Kind):
-        super().__init__(cause, kind)
-        self.cause, self.kind = cause, kind
-
-    def __str__(self) -> str:
-        return self.cause
-
-
-@dataclass(frozen=True, slots=True)
-class ModelName:
-    """A model and, where the name says so, the server that has it."""
-
-    model: str
-    url: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> "ModelName":
-        """`openai:NAME` or `openai:NAME@URL` (`openai/NAME` reads the same); InputError for anything else."""
-        found = _NAME.fullmatch(text.strip())
-        if found is None:
-            raise InputError(f"`{text}` is not a model; write `openai:NAME` or `openai:NAME@URL`")
-        if found["provider"] != "openai":
-            raise InputError(
-                f"`{text}`: the provider `{found['provider']}` is not supported; only OpenAI-compatible "
-                "servers are: write `openai:NAME`, or `openai:NAME@URL` for a server of your own"
-            )
-        return cls(found["model"], found["url"] and checked_url(found["url"]))
-
-    def __str__(self) -> str:
-        return f"openai:{self.model}" + (f"@{self.url}" if self.url else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Messages in the OpenAI format, and settings (temperature, max_tokens, seed, ...) sent as they are."""
-
-    messages: list[dict[str, Any]]
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens as the server counted them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a model answered.
-
-    `text` is without thoughts and may be empty; `reasoning` has the thoughts, if there are any; `usage` is
-    None where the server did not count. `seconds` has the waits between tries, not the wait for a free slot.
-    """
-
-    text: str
-    reasoning: str | None
-    usage: Usage | None
-    seconds: float
-    tries: int
-    finish_reason: str | None
+_OWN_FIELDS = {"model", "messages", "stream", "tools", "response_format"}
+_RENAMED = {"max_tokens": "max_completion_tokens"}
+"""What some models want in place of a setting that they refuse."""
 
 
 class _Server:
@@ -99,11 +38,19 @@ class _Server:
     def __init__(self, url: str, key: str, concurrency: int):
         import openai
 
+        self.limiter = Limiter(concurrency)
+        self.refused: dict[str, set[str]] = {}
+        """model -> settings that the server does not take"""
         # `post` on the aiohttp transport takes a tenth of the CPU time that `chat.completions.create` takes.
-        self.client = openai.AsyncOpenAI(
-            base_url=url, api_key=key, http_client=openai.DefaultAioHttpClient(), max_retries=0
-        )
-        self.slots = asyncio.Semaphore(concurrency)
+        http = openai.DefaultAioHttpClient(event_hooks={"response": [self._answered]})
+        self.client = openai.AsyncOpenAI(base_url=url, api_key=key, http_client=http, max_retries=0)
+
+    async def _answered(self, response: Any) -> None:
+        """Sees every answer, also those after which the SDK tries again."""
+        if response.status_code == 429:
+            self.limiter.backed_off()
+        elif response.status_code < 400:
+            self.limiter.went_well()
 
 
 _servers: dict[tuple[int, str, str, int], _Server] = {}
@@ -126,9 +73,11 @@ def _close() -> None:
 class Endpoint:
     """A model on a server. All endpoints on the same server share its connections and its limit.
 
-    `base_url` is what a card says; the name's own URL wins over it, it over OPENAI_BASE_URL. `concurrency` is
-    the number of requests in flight per server, 1 to 1000 (endpoints with different numbers do not share).
-    `timeout` is in seconds per try; `retries` follow rate limits, server errors, timeouts, lost connections.
+    `base_url` is what a card says; the name's own URL wins over it, it over OPENAI_BASE_URL. `key` is what
+    the server is sent in place of OPENAI_API_KEY. `concurrency` is the number of requests in flight per
+    server, 1 to 1000, lowered for a while after a 429 (endpoints with different numbers do not share).
+    `timeout` is in seconds per try, `LONGEST` times that for all of a call; `retries` follow rate limits,
+    server errors, timeouts, lost connections.
     InputError for a bad address, a missing key or a missing `models` extra.
     """
 
@@ -137,6 +86,7 @@ class Endpoint:
         name: ModelName,
         base_url: str | None = None,
         *,
+        key: str | None = None,
         concurrency: int = 128,
         timeout: float = 120.0,
         retries: int = 10,
@@ -146,7 +96,7 @@ class Endpoint:
         _need_sdk()
         self.name = name
         self.url = checked_url(name.url or base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL)
-        self._key = _key(self.url)
+        self._key = key or _key(self.url)
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
 
     def __str__(self) -> str:
@@ -155,20 +105,37 @@ class Endpoint:
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         """The model's reply; `on_text` is called once with the whole text. Runs on the background loop only.
 
-        ModelError when the server cannot be reached, refuses, or answers without content.
+        ModelError when the server cannot be reached, refuses, or does not answer with a chat completion.
         """
         if taken := _OWN_FIELDS & request.settings.keys():
             raise InputError(f"the setting `{min(taken)}` cannot be set by hand; remove it")
-        body = {"model": self.name.model, "messages": request.messages, **request.settings}
         server = self._server()
-        async with server.slots:
+        async with server.limiter:
             started = time.perf_counter()
-            content, tries = await self._post(server, body, self._retries, self._timeout)
+            try:
+                async with asyncio.timeout(limit := LONGEST * self._timeout):
+                    reply, tries, dropped = await self._ask(server, request)
+            except TimeoutError:
+                what = f"no reply within {limit:g} s, all tries together; is the server overloaded?"
+                raise self._error(what, "timeout") from None
             seconds = time.perf_counter() - started
-        reply = self._read(content, seconds, tries)
+        if reply.refusal:
+            raise self._error(self._quote(reply.refusal), "refused")
+        if not reply.text and not reply.calls and reply.finish_reason == "length":
+            what = "the token limit ended the reply before any text; raise max_tokens"
+            raise self._error(what, "bad_reply")
         if on_text is not None:
             on_text(reply.text)
-        return reply
+        return Reply(
+            reply.text,
+            reply.reasoning,
+            reply.usage,
+            seconds,
+            tries,
+            reply.finish_reason,
+            reply.calls,
+            dropped,
+        )
 
     async def probe(self) -> None:
         """Asks for one token, once, and waits at most 10 s; ModelError if key, address or model is wrong."""
@@ -177,6 +144,8 @@ class Endpoint:
             "messages": [{"role": "user", "content": "Hello"}],
             "max_tokens": 1,
         }
+        import openai
+
         try:
             async with asyncio.timeout(10):
                 content, _ = await self._post(self._server(), body, retries=0, limit=10)
@@ -184,13 +153,17 @@ class Endpoint:
             raise self._error(
                 "the server did not answer within 10 s; is it up and idle?", "timeout"
             ) from None
-        except ModelError as e:
+        except openai.APIStatusError as e:
+            error = self._status_error(e)
             # Some models refuse a limit of one token, and a busy server turns requests away: not our fault.
-            accepted = "max_tokens" in e.cause if e.kind == "refused" else e.kind == "rate_limit"
-            if not accepted or "quota" in e.cause:
-                raise
+            accepted = "max_tokens" in error.cause if error.kind == "refused" else error.kind == "rate_limit"
+            if not accepted or "quota" in error.cause:
+                raise error from None
             return
-        self._message(content)
+        try:
+            completion.read(content)
+        except completion.BadBody as e:
+            raise self._bad_reply(e, content, 1) from None
 
     def _server(self) -> _Server:
         if not loop.inside():
@@ -200,8 +173,55 @@ class Endpoint:
             _servers[where] = _Server(self.url, self._key, self._concurrency)
         return _servers[where]
 
+    async def _ask(
+        self, server: _Server, request: Request
+    ) -> tuple[completion.Completion, int, tuple[str, ...]]:
+        """The completion, the number of tries, and the settings that were left out."""
+        import openai
+
+        refused = server.refused.setdefault(self.name.model, set())
+        asked = request.settings.keys() | ({"schema"} if request.schema is not None else set())
+        tries = bad = 0
+        while True:
+            body = self._body(request, refused)
+            try:
+                content, took = await self._post(server, body, self._retries, self._timeout)
+            except openai.APIStatusError as e:
+                setting = refused_setting(e, asked - refused)
+                if setting is None:
+                    raise self._status_error(e) from None
+                refused.add(setting)
+                tries += 1
+                continue
+            tries += took
+            try:
+                return completion.read(content), tries, tuple(sorted(refused & asked))
+            except completion.BadBody as e:
+                if bad >= min(self._retries, AGAIN):
+                    raise self._bad_reply(e, content, tries) from None
+                await asyncio.sleep(_PAUSE * 2**bad)
+                bad += 1
+
+    def _body(self, request: Request, refused: set[str]) -> dict[str, Any]:
+        """The request as it is sent, without what the server refuses."""
+        body: dict[str, Any] = {"model": self.name.model, "messages": request.messages}
+        for name, value in request.settings.items():
+            if name not in refused:
+                body[name] = value
+            elif name in _RENAMED:
+                body[_RENAMED[name]] = value
+        if request.tools:
+            body["tools"] = list(request.tools)
+        if request.schema is not None and "schema" not in refused:
+            schema = {"name": "reply", "schema": request.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return body
+
     async def _post(self, server: _Server, body: object, retries: int, limit: float) -> tuple[bytes, int]:
-        """The body of the answer, and how many tries (of `limit` seconds each) it took."""
+        """The body of the answer, and how many tries (of `limit` seconds each) it took.
+
+        openai.APIStatusError for a status that is none of success, ModelError where nothing came.
+        """
         import aiohttp
         import openai
 
@@ -214,10 +234,9 @@ class Endpoint:
                     "max_retries": retries,
                     "timeout": openai.Timeout(limit, connect=5.0),
                     "headers": {"X-Stainless-Raw-Response": "true"},  # bytes and the number of tries
+                    "follow_redirects": False,  # prompts go to the server that was named and no other
                 },
             )
-        except openai.APIStatusError as e:
-            raise self._status_error(e.status_code, e.body, e.code, _tries(e.request)) from None
         except openai.APIConnectionError as e:
             raise self._connection_error(_transport_error(e), _tries(e.request), limit) from None
         except aiohttp.ClientError as e:  # the SDK's transport does not know all of them
@@ -225,49 +244,21 @@ class Endpoint:
             raise self._error(what, "address") from None
         return answer.http_response.content, answer.retries_taken + 1
 
-    def _read(self, content: bytes, seconds: float, tries: int) -> Reply:
-        answer, choice, message = self._message(content)
-        said, finish = message.get("content"), choice.get("finish_reason")
-        if said is None and (refusal := message.get("refusal")):
-            raise self._error(f"the model refused: {self._quote(str(refusal))}", "refused")
-        if said is None and finish == "content_filter":
-            raise self._error("the server's content filter withheld the reply", "refused")
-        text, thoughts = _without_thoughts(_whole(said)) if isinstance(said, str) else ("", [])
-        if not text and finish == "length":
-            what = "the token limit ended the reply before any text; raise max_tokens"
-            raise self._error(what, "bad_reply")
-        if not isinstance(said, str):
-            raise self._bad_reply("has no text", content)
-        thoughts += [t for f in ("reasoning_content", "reasoning") if isinstance(t := message.get(f), str)]
-        reasoning = _whole("\n".join(t.strip() for t in dict.fromkeys(thoughts))) or None
-        finish_reason = finish if isinstance(finish, str) else None
-        return Reply(text, reasoning, _usage(answer), seconds, tries, finish_reason)
+    def _bad_reply(self, e: completion.BadBody, content: bytes, tries: int) -> ModelError:
+        said = self._quote(content[:1000].decode(errors="replace"))
+        return self._error(f"the reply {e}: {said}".rstrip(": "), "bad_reply", tries)
 
-    def _message(self, content: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """The answer, its first choice and that choice's message."""
-        try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError):
-            raise self._bad_reply("is not JSON", content) from None
-        try:
-            choice = answer["choices"][0]
-            message = choice["message"]
-        except (KeyError, IndexError, TypeError):
-            raise self._bad_reply("has no choices", content) from None
-        if not isinstance(choice, dict) or not isinstance(message, dict):
-            raise self._bad_reply("has no message", content)
-        return answer, choice, message
-
-    def _bad_reply(self, what: str, content: bytes) -> ModelError:
-        return self._error(f"the reply {what}: {self._quote(content.decode(errors='replace'))}", "bad_reply")
-
-    def _status_error(self, status: int, body: object, code: str | None, tries: int) -> ModelError:
-        quote = self._quote(_says(body))
+    def _status_error(self, e: Any) -> ModelError:
+        """What an openai.APIStatusError means."""
+        status, tries, quote = e.status_code, _tries(e.request), self._quote(_says(e.body))
         says = f"({status}: {quote})" if quote else f"({status})"
+        if status < 400:
+            what = f"the server sends requests on to another address {says}; name that one instead"
+            return self._error(what, "address")
         if status in (401, 403):
             fix = "set OPENAI_API_KEY" if self._key == NO_KEY else "check OPENAI_API_KEY"
             return self._error(f"the server refused the key {says}; {fix}", "auth")
-        if code == "model_not_found" or (status == 404 and "model" in says.lower()):
+        if e.code == "model_not_found" or (status == 404 and "model" in says.lower()):
             return self._error(f"the server has no such model {says}; check the name", "model")
         if status in (404, 405):
             return self._error(
@@ -304,30 +295,6 @@ class Endpoint:
         """The first 200 characters of what a server said, without the key (some servers repeat it)."""
         shown = text if self._key == NO_KEY else text.replace(self._key, "***")
         return printable(_KEY_LIKE.sub("sk-***", shown))[:200]
-
-
-async def preflight(name: ModelName, base_url: str | None = None) -> None:
-    """Makes sure, with one cheap request and within about 10 s, that the model can be asked.
-
-    InputError or ModelError, which say what to mend, when the key, the address or the model is wrong.
-    """
-    await Endpoint(name, base_url).probe()
-
-
-def checked_url(text: str) -> str:
-    """The base URL without a slash at its end; InputError if it is none, or holds a password or a query."""
-    try:
-        parts = urlsplit(text.strip())
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fine = False
-    if not fine:
-        raise InputError(f"`{text}` is not a server's address; write for example http://localhost:8000/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise InputError(
-            "the server's address has a password or a query in it; put the key in OPENAI_API_KEY"
-        )
-    return text.strip().rstrip("/")
 
 
 def _key(url: str) -> str:
@@ -370,24 +337,3 @@ def _says(body: object) -> str:
             if isinstance(body.get(name), str):
                 return str(body[name])
     return body if isinstance(body, str) else json.dumps(body)
-
-
-def _without_thoughts(said: str) -> tuple[str, list[str]]:
-    """The text without its `<think>` blocks, and what stood in them."""
-    opening, closing = said.find("<think>"), said.find("</think>")
-    if closing >= 0 and not 0 <= opening < closing:  # some chat templates put the opening tag into the prompt
-        said = "<think>" + said
-    return _THOUGHT.sub("", said).strip(), _THOUGHT.findall(said)
-
-
-def _whole(text: str) -> str:
-    """The text with half characters, which a server that cuts by bytes may send, replaced by `?`."""
-    return text.encode(errors="replace").decode()
-
-
-def _usage(answer: dict[str, Any]) -> Usage | None:
-    counts = answer.get("usage")
-    if not isinstance(counts, dict):
-        return None
-    prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    return Usage(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None

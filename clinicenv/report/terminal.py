@@ -4,7 +4,7 @@ All text of models and files is shown as it is, without the control characters t
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from clinicenv.events import (
@@ -33,6 +33,12 @@ from clinicenv.files import printable
 from clinicenv.score.summary import Row
 
 WIDTH = 100
+
+SHORT = 200
+"""Characters of thoughts that are shown; all of them are in the trajectory."""
+
+DIFFERENTIAL = 3
+"""Diagnoses of an analysis that are shown."""
 
 
 def print_summary(rows: Sequence[Row], stream: TextIO) -> None:
@@ -88,7 +94,7 @@ def transcript(trajectory: Trajectory, width: int = WIDTH) -> Iterator[str]:
             turn = event.turn
             yield ""
             yield f"── {'start' if not turn else f'turn {turn}'} ".ljust(width, "─")
-        for label, text in lines:
+        for label, text in [*_aside(event), *lines]:
             yield from _wrapped(label, text, width)
     if trajectory.outcome:
         o = trajectory.outcome
@@ -106,6 +112,39 @@ def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
             printable(line), width, initial_indent=head, subsequent_indent=" " * len(head)
         ) or [head.rstrip()]
         head = " " * len(head)
+
+
+def _aside(event: Event) -> Iterator[tuple[str, str]]:
+    """What the role alone knows of its act, in short and in brackets: thoughts, AMIE's analysis, look-ups."""
+    aside = getattr(event.what, "aside", None) or {}
+    if isinstance(thoughts := aside.get("reasoning"), str) and thoughts.strip():
+        yield "·", f"(thinks: {_short(thoughts)})"
+    analysis = aside.get("analysis")
+    if isinstance(analysis, Mapping) and isinstance(named := analysis.get("differential"), list | tuple):
+        first = ", ".join(_candidate(each) for each in named[:DIFFERENTIAL])
+        yield "·", f"(considers {first or 'nothing'}; urgency {_short(str(analysis.get('urgency', '-')))})"
+    reflection = aside.get("reflection")
+    if isinstance(reflection, Mapping) and isinstance(thought := reflection.get("thought"), str):
+        yield "·", f"(thinks again: {_short(thought)})"
+    if isinstance(lookups := aside.get("lookups"), list | tuple):
+        for each in lookups:
+            if isinstance(each, Mapping):
+                found = len(each.get("found") or ())
+                words = f"{each.get('source')} for '{each.get('query')}'"
+                yield "·", f"(looks in {_short(words)}: {found} passage{'' if found == 1 else 's'})"
+
+
+def _candidate(each: Any) -> str:
+    if not isinstance(each, Mapping):
+        return _short(str(each))
+    confidence = each.get("confidence")
+    sure = f" {confidence:.0%}" if isinstance(confidence, (int, float)) else ""
+    return _short(str(each.get("diagnosis"))) + sure
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
 
 
 def _event(event: Event) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,15 @@
 """The files of lines in a run's folder, and the short result lines that are derived from the trajectories."""
 
+import gc
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from clinicenv.files import InputError
+from clinicenv.score.summary import CALL_FIELDS, Calls, row_of
 
 TRAJECTORIES = "trajectories.jsonl"
 CALLS = "calls.jsonl"
@@ -128,6 +131,10 @@ class ResultLine(NamedTuple):
     tokens: int
     """of the models' calls, in and out, in the try that ended so; what broken and killed tries spent is in
     calls.jsonl"""
+    usd: float | None
+    """what these calls cost, in dollars; None where one of them has no price"""
+    usage: list[dict[str, Any]]
+    """the same by role, model and step: the fields of `clinicenv.score.summary.CallRow`"""
     offset: int
     length: int
 
@@ -141,19 +148,26 @@ class ResultLine(NamedTuple):
             return None
         result = ResultLine(**data)
         placed = type(result.offset) is int and type(result.length) is int and result.length > 0
-        return result if placed and isinstance(result.key, str) else None
+        fits = placed and isinstance(result.key, str) and (result.usage == [] or _is_usage(result.usage))
+        return result if fits else None
 
 
 _FIELDS = set(ResultLine._fields)
 
 
-def summarise(line: Line, tokens: int) -> ResultLine:
-    """The short form of a trajectory's line; ValueError where the line is no finished consultation."""
+def _is_usage(rows: Any) -> bool:
+    return isinstance(rows, list) and all(isinstance(r, dict) and r.keys() == CALL_FIELDS for r in rows)
+
+
+def summarise(line: Line, calls: Calls) -> ResultLine:
+    """The short form of a trajectory's line and of the calls made for it; ValueError where the line is no
+    finished consultation."""
     key = line.data.get("key")
     if not isinstance(key, str) or not key:
         raise ValueError("a trajectory's line needs its key")
     try:
         header, outcome = line.data["header"], line.data["outcome"]
+        total = calls.total
         return ResultLine(
             key=key,
             scenario=header["scenario"],
@@ -166,7 +180,9 @@ def summarise(line: Line, tokens: int) -> ResultLine:
             tests=outcome["tests"],
             cost=outcome["cost"],
             repeat=header["repeat"],
-            tokens=tokens,
+            tokens=total.tokens,
+            usd=total.data()["usd"],
+            usage=[row.data() for row in calls.rows],
             offset=line.offset,
             length=line.length,
         )
@@ -236,21 +252,35 @@ def read_index(folder: Path) -> tuple[Index, int, list[ResultLine]]:
 
     trajectories.jsonl is read only where results.jsonl is missing, behind or does not fit.
     """
-    known = _read_results(folder)
-    index, good = known if known is not None else (Index(), 0)
+    with _uncollected():
+        known = _read_results(folder)
+    index, good = known or (Index(), 0)
     fresh: list[ResultLine] = []
-    tokens: dict[tuple[str, int], int] | None = None
+    calls: dict[tuple[str, int], Calls] | None = None
     for line in read_lines(folder / TRAJECTORIES, index.end, index.total):
-        if tokens is None:
-            tokens = _tokens(folder / CALLS)
+        if calls is None:
+            calls = _calls(folder / CALLS)
         key = str(line.data.get("key"))
         try:
-            result = summarise(line, tokens.get((key, index.tries.get(key, 0)), 0))
+            result = summarise(line, calls.get((key, index.tries.get(key, 0)), Calls()))
         except ValueError as e:
             raise unreadable(folder / TRAJECTORIES, line.number) from e
         index.add(result)
         fresh.append(result)
     return index, good, fresh
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for garbage in cycles, which takes as long as the reading: it goes through all lines
+    read so far again and again, and there is none in them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _read_results(folder: Path) -> tuple[Index, int] | None:
@@ -291,19 +321,15 @@ def read_at(path: Path, result: ResultLine) -> bytes:
         return file.read(result.length)
 
 
-def call_tokens(call: Mapping[str, Any]) -> int:
-    """All tokens of a model's call; 0 where the endpoint told none."""
-    return (call.get("prompt_tokens") or 0) + (call.get("completion_tokens") or 0)
-
-
-def _tokens(path: Path) -> dict[tuple[str, int], int]:
-    """Tokens by key and attempt. Of an attempt only the last session counts: the earlier ones were killed."""
-    found: dict[tuple[str, int], tuple[int, int]] = {}
+def _calls(path: Path) -> dict[tuple[str, int], Calls]:
+    """Calls by key and attempt. Of an attempt only the last session counts: the earlier ones were killed."""
+    found: dict[tuple[str, int], tuple[int, Calls]] = {}
     for line in read_lines(path):
         try:
             attempt, session = (line.data["key"], line.data["attempt"]), line.data["session"]
-            latest, tokens = found.get(attempt, (session, 0))
-            found[attempt] = (session, call_tokens(line.data) + (tokens if session == latest else 0))
+            if attempt not in found or found[attempt][0] != session:
+                found[attempt] = (session, Calls())
+            found[attempt][1].add(row_of(line.data))
         except (KeyError, TypeError) as e:
             raise unreadable(path, line.number) from e
-    return {attempt: tokens for attempt, (_, tokens) in found.items()}
+    return {attempt: calls for attempt, (_, calls) in found.items()}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,9 @@ from clinicenv.consultation import make_header
 from clinicenv.events import Header
 from clinicenv.files import InputError, load_model
 from clinicenv.scenario import Scenario, select
+
+if TYPE_CHECKING:
+    from clinicenv.models.gateway import Gateway
 
 T = TypeVar("T")
 
@@ -89,6 +92,8 @@ class Specification(_Part):
     models: dict[Role, dict[str, float | int | str | bool]] = Field(default_factory=dict)
     """parameters of the model calls by role, e.g. `doctor: {temperature: 0}`"""
     images: Sweep[Images] = ("request",)
+    language: Sweep[Name] = ("English",)
+    """what models speak"""
 
     def plain(self) -> dict[str, Any]:
         """As it would be written by hand: a sweep of one is a value."""
@@ -161,11 +166,20 @@ def named_in(path: Path | None) -> Iterator[None]:
         raise
 
 
-def arms(spec: Specification) -> list[Arm]:
-    """All combinations of the sweeps; InputError where a name is unknown."""
+def arms(spec: Specification, gateway: "Gateway | None" = None) -> list[Arm]:
+    """All combinations of the sweeps, with one way to models; InputError where a name is unknown."""
     cast, profiles, limits = spec.cast, spec.profiles, spec.limits
     casts = [
-        Cast(doctor, patient, measurement, moderator, profiles=chosen, arguments=spec.models)
+        Cast(
+            doctor,
+            patient,
+            measurement,
+            moderator,
+            profiles=chosen,
+            arguments=spec.models,
+            gateway=gateway,
+            language=language,
+        )
         for doctor, patient, measurement, moderator in product(
             cast.doctor, cast.patient, cast.measurement, cast.moderator
         )
@@ -173,6 +187,7 @@ def arms(spec: Specification) -> list[Arm]:
             dict(zip(("doctor", "patient", "measurement", "moderator"), names, strict=True))
             for names in product(profiles.doctor, profiles.patient, profiles.measurement, profiles.moderator)
         )
+        for language in spec.language
     ]
     return [
         Arm(c, seed, {"max_turns": turns, "minutes": minutes, "budget": budget}, images)

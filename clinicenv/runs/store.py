@@ -23,7 +23,6 @@ from clinicenv.runs.results import (
     Line,
     Log,
     ResultLine,
-    call_tokens,
     compact,
     read_at,
     read_index,
@@ -33,6 +32,7 @@ from clinicenv.runs.results import (
     unreadable,
 )
 from clinicenv.scenario import Scenario
+from clinicenv.score.summary import Calls, row_of
 
 FORMAT = 1
 """The version of run.json."""
@@ -139,8 +139,8 @@ class Store:
         write_text(self._open_file(trajectory.key), trajectory.to_json() + "\n")
 
     def append_call(self, call: Mapping[str, Any]) -> None:
-        """Keeps the record of a model's call: `key`, `prompt_tokens` and `completion_tokens` where known,
-        and what else the caller wants to keep. The store adds `attempt` and `session` (see `attempt`)."""
+        """Keeps the record of a model's call: `key`, what `CallRow` counts where it is known, and what else
+        the caller wants to keep. The store adds `attempt` and `session` (see `attempt`)."""
         self._writing.append_call(call)
 
     def attempt(self, key: str) -> int:
@@ -194,6 +194,16 @@ class Store:
         """Every recorded call of a model, those of broken and killed tries too."""
         return (line.data for line in read_lines(self.folder / CALLS))
 
+    def spent(self) -> Calls:
+        """All recorded calls added up: those of broken and killed tries too, which `results` leaves out."""
+        path, spent = self.folder / CALLS, Calls()
+        for line in read_lines(path):
+            try:
+                spent.add(row_of(line.data))
+            except TypeError as e:
+                raise unreadable(path, line.number) from e
+        return spent
+
     def _read(self, result: ResultLine) -> Trajectory:
         path = self.folder / TRAJECTORIES
         try:
@@ -216,8 +226,8 @@ class _Writer:
         self.folder = folder
         self._lock = lock
         self._mutex = Lock()
-        self._tokens: dict[str, int] = {}
-        """of the tries that go on now"""
+        self._made: dict[str, Calls] = {}
+        """the calls of the tries that go on now"""
         self._trajectories = Log(folder / TRAJECTORIES)
         self._calls = Log(folder / CALLS)
         self._session = self._last_session() + 1
@@ -236,19 +246,19 @@ class _Writer:
             raise ValueError("a trajectory's line is a JSON object")
         with self._mutex:
             line = Line(self._trajectories.size, len(raw) + 1, self.index.total + 1, data)
-            result = summarise(line, self._tokens.get(str(data.get("key")), 0))
+            result = summarise(line, self._made.get(str(data.get("key")), Calls()))
             self._trajectories.append(raw)
             self._results.append(result.to_json().encode())
             self.index.add(result)
-            self._tokens.pop(result.key, None)
+            self._made.pop(result.key, None)
         return result.key
 
     def append_call(self, call: Mapping[str, Any]) -> None:
-        key, tokens = call["key"], call_tokens(call)
+        key, row = call["key"], row_of(call)
         with self._mutex:
             more = {"attempt": self.index.tries.get(key, 0), "session": self._session}
             self._calls.append(compact({**call, **more}).encode(errors="replace"))
-            self._tokens[key] = self._tokens.get(key, 0) + tokens
+            self._made.setdefault(key, Calls()).add(row)
 
     def _last_session(self) -> int:
         """The number of the session that wrote the last call, or -1."""

@@ -1,7 +1,7 @@
-"""A run in a table: one row for each arm."""
+"""A run in two tables: a row for each arm, and a row for each kind of model call."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import mean
 from typing import Any, Protocol
 
@@ -77,3 +77,118 @@ def _row(arm: str, results: list[Result]) -> Row:
         tests=mean(r.tests for r in done) if done else None,
         cost=mean(r.cost for r in done) if done else None,
     )
+
+
+@dataclass(slots=True)
+class CallRow:
+    """What one role asked of one model in one step (empty where its card has none).
+
+    `calls` has those that failed and those that the cache answered, which are also in `cached` and whose
+    tokens count though they were not paid for. `cached_tokens`, which the server had in its prefix cache, are
+    part of `prompt_tokens`. `usd` is None where any call has no price; a failed call costs nothing, as no
+    server told its tokens.
+    """
+
+    role: str
+    model: str
+    step: str
+    calls: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    usd: float | None = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def add(self, other: "CallRow") -> None:
+        self.calls += other.calls
+        self.cached += other.cached
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.cached_tokens += other.cached_tokens
+        self.usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+
+    def data(self) -> dict[str, Any]:
+        """As JSON has it; dollars to the trillionth, far below a token's price, so that sums look right."""
+        data = {name: getattr(self, name) for name in CALL_FIELDS}
+        return {**data, "usd": None if self.usd is None else round(self.usd, 12)}
+
+
+CALL_FIELDS = {f.name: None for f in fields(CallRow)}.keys()
+
+
+def row_of(call: Mapping[str, Any]) -> CallRow:
+    """The record of one call (`calls.jsonl`) as a row; TypeError where it is none.
+
+    Older records have no step, no cache and no price.
+    """
+    role, model, step = (call.get(name) or "" for name in ("role", "model", "step"))
+    if not (isinstance(role, str) and isinstance(model, str) and isinstance(step, str)):
+        raise TypeError("the role, the model and the step of a call are text")
+    usd = call.get("usd")
+    return CallRow(
+        role,
+        model,
+        step,
+        calls=1,
+        cached=int(bool(call.get("cached"))),
+        prompt_tokens=_count(call.get("prompt_tokens")),
+        completion_tokens=_count(call.get("completion_tokens")),
+        cached_tokens=_count(call.get("cached_tokens")),
+        usd=None if usd is None and not call.get("error") else 0.0 + (usd or 0),
+    )
+
+
+def _count(given: Any) -> int:
+    return 0 + (given or 0)
+
+
+class Calls:
+    """Rows that add up, in the order in which each was first seen."""
+
+    def __init__(self, rows: Iterable[CallRow] = ()) -> None:
+        self._rows: dict[tuple[str, str, str], CallRow] = {}
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: CallRow) -> None:
+        found = self._rows.get((row.role, row.model, row.step))
+        if found is None:
+            found = self._rows[row.role, row.model, row.step] = CallRow(row.role, row.model, row.step)
+        found.add(row)
+
+    @property
+    def rows(self) -> list[CallRow]:
+        return list(self._rows.values())
+
+    @property
+    def total(self) -> CallRow:
+        """All rows in one, which has no names."""
+        whole = CallRow("", "", "")
+        for row in self._rows.values():
+            whole.add(row)
+        return whole
+
+
+ROLES = ("doctor", "patient", "measurement", "moderator")
+
+
+def calls_of(usage: Iterable[Mapping[str, Any]]) -> list[CallRow]:
+    """The rows of many consultations (`usage` in `results.jsonl`) added up: by role, model and step."""
+    rows = Calls(CallRow(**row) for row in usage).rows
+    place = {role: n for n, role in enumerate(ROLES)}
+    return sorted(rows, key=lambda row: (place.get(row.role, len(place)), row.role, row.model))
+
+
+def dollars(usd: float | None) -> str:
+    """An amount for people: in cents from a dollar on, finer below; `no price` where none is known."""
+    if usd is None:
+        return "no price"
+    if usd >= 1:
+        return f"${usd:,.2f}"
+    if 0 < usd < 1e-6:
+        return "<$0.000001"
+    return f"${usd:.3f}" if usd >= 0.01 else "$" + f"{usd:.6f}".rstrip("0").rstrip(".")

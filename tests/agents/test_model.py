@@ -34,6 +34,14 @@ def model(*lines: str, **options: Any) -> Iterator[tuple[FakeServer, str]]:
         yield server, f"openai:tiny@{server.url}"
 
 
+@contextmanager
+def unscripted(*lines: str) -> Iterator[tuple[FakeServer, str]]:
+    """A server that says one line after the other, whatever it is asked."""
+    left = iter(lines)
+    with FakeServer(lambda _: next(left)) as server:
+        yield server, f"openai:tiny@{server.url}"
+
+
 def play(scenario: str | Scenario, cast: Cast, **settings: Any) -> Trajectory:
     loaded = load_scenario(scenario) if isinstance(scenario, str) else scenario
     return loop.run(aplay(loaded, cast, **settings))
@@ -94,11 +102,12 @@ def test_the_same_seed_asks_with_the_same_seeds_and_another_one_does_not() -> No
 
 
 def test_a_line_that_cannot_be_read_is_logged_and_told_in_the_next_prompt() -> None:
-    with model("ORDER:", "DIAGNOSE: flu") as (server, name):
+    with unscripted("ORDER:", "ORDER:", "DIAGNOSE: flu") as (server, name):
         t = play(CHEST, Cast(name))
     (unread,) = (e.what for e in t.events if isinstance(e.what, Unparsed))
     (notice,) = (e.what for e in t.events if isinstance(e.what, Notice))
-    newest = prompts(server)[1][-1]["content"]
+    assert notice.text in prompts(server)[1][-1]["content"]
+    newest = prompts(server)[2][-1]["content"]
     assert unread.text == "ORDER:"
     assert notice.text in newest
     assert newest.endswith("[turn 2 of 30]")
@@ -116,8 +125,8 @@ def test_a_refused_key_ends_as_an_error_and_stands_nowhere_in_the_log() -> None:
     assert "sk-test" not in line
 
 
-def test_an_empty_reply_uses_the_doctors_turn_but_breaks_a_patient() -> None:
-    with model("", "DIAGNOSE: flu") as (server, name):
+def test_an_empty_reply_is_asked_for_again_then_uses_the_doctors_turn_but_breaks_a_patient() -> None:
+    with unscripted("", "", "", "DIAGNOSE: flu") as (server, name):
         t = play(CHEST, Cast(name))
     assert t.outcome
     assert (t.outcome.reason, t.outcome.turns) == ("diagnose", 2)
@@ -126,7 +135,7 @@ def test_an_empty_reply_uses_the_doctors_turn_but_breaks_a_patient() -> None:
         t = play(CHEST, Cast(doctor(Say("Hello."), DONE), name))
     assert t.outcome
     assert t.outcome.status == "error"
-    assert "empty" in t.to_json()
+    assert "the patient says nothing of its own, twice" in t.to_json()
 
 
 @pytest.mark.parametrize(

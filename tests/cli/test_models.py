@@ -186,7 +186,7 @@ def test_what_failed_is_played_again_by_resume_and_nothing_else(run: Run, tmp_pa
         command = ("--doctor", f"openai:tiny@{server.url}", "--json")
         code, out, err = run(*command, scenarios=three)
         assert code == 1
-        assert "3 of 3 consultations, 1 errors" in err
+        assert "3 of 3 consultations, 1 error;" in err
         (arm,) = json.loads(out)["arms"]
         assert (arm["consultations"], arm["errors"]) == (3, 1)
         ended = {log.header.scenario: log for log in played(tmp_path / "r")}
@@ -242,8 +242,8 @@ def test_two_models_are_two_rows(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_reply_that_cannot_be_read_is_logged_and_the_talk_goes_on(run: Run, tmp_path: Path) -> None:
-    lines = ("ORDER", "", "DIAGNOSE:", "DIAGNOSE: acute pericarditis")
-    with FakeServer(script(lines)) as server:
+    lines = iter(["Hello"] + ["ORDER"] * 2 + [""] * 2 + ["DIAGNOSE:"] * 2 + ["DIAGNOSE: acute pericarditis"])
+    with FakeServer(lambda _: next(lines)) as server:
         assert run("--doctor", f"openai:tiny@{server.url}")[0] == 0
     (log,) = played(tmp_path / "r")
     assert [e.what.text for e in log.of(Unparsed)] == ["ORDER", "", "DIAGNOSE:"]

@@ -294,6 +294,91 @@ def test_an_endpoint_that_tells_no_tokens_counts_none(run: Path) -> None:
     assert rebuilt(run) == (run / RESULTS).read_bytes()
 
 
+def priced(key: str, usd: float | None, **more: object) -> dict[str, object]:
+    return {**call(key, 100), "model": "openai:small", "step": "", "usd": usd, "cached": False, **more}
+
+
+def test_a_result_says_who_asked_which_model_for_what_and_what_it_cost(run: Path) -> None:
+    with write(run) as store:
+        store.append_call(priced("a", 9.0))  # this try ends as error: it was paid for, the result is another
+        store.append(consultation("a", "error"))
+        store.append_call(priced("a", 0.1, step="analyse", cached_tokens=64))
+        store.append_call(priced("a", 0.2, step="respond"))
+        store.append_call(priced("a", 0.1, role="patient", model="local:tiny"))
+        store.append_call(priced("a", 0.1, step="analyse"))
+        store.append_call(priced("a", 0, step="respond", cached=True))
+        store.append_call(priced("a", None, step="respond", error="timeout", prompt_tokens=None))
+        store.append(consultation("a"))
+        kept = store.results()["a"]
+        spent = store.spent().total
+    assert (kept.tokens, kept.usd) == (501, 0.5)
+    found = {(r["role"], r["model"], r["step"]): r for r in kept.usage}
+    assert list(found) == [
+        ("doctor", "openai:small", "analyse"),
+        ("doctor", "openai:small", "respond"),
+        ("patient", "local:tiny", ""),
+    ]
+    analyse, respond, _ = found.values()
+    assert (analyse["calls"], analyse["cached"], analyse["cached_tokens"], analyse["usd"]) == (2, 0, 64, 0.2)
+    assert (respond["calls"], respond["cached"], respond["completion_tokens"]) == (3, 1, 3)
+    assert respond["usd"] == 0.2
+    assert (spent.calls, spent.cached, spent.tokens) == (7, 1, 601)
+    assert spent.usd == pytest.approx(9.5)
+    assert Store.open(run).results()["a"] == kept
+    assert rebuilt(run) == (run / RESULTS).read_bytes()
+
+
+def test_one_call_without_a_price_leaves_the_cost_open(run: Path) -> None:
+    with write(run) as store:
+        store.append_call(priced("a", 0.5))
+        store.append_call(priced("a", None, role="patient"))
+        store.append(consultation("a"))
+        store.append(consultation("b"))
+        results, spent = store.results(), store.spent().rows
+    assert results["a"].usd is None
+    assert [row["usd"] for row in results["a"].usage] == [0.5, None]
+    assert (results["b"].usd, results["b"].tokens, results["b"].usage) == (0.0, 0, [])
+    assert [row.usd for row in spent] == [0.5, None]
+
+
+def test_calls_from_before_there_were_steps_and_prices_are_read(run: Path) -> None:
+    with write(run) as store:
+        store.append_call({**call("a", 100), "model": "openai:small", "tries": 1})
+        store.append(consultation("a"))
+    (row,) = Store.open(run).results()["a"].usage
+    assert (row["step"], row["calls"], row["cached"], row["prompt_tokens"], row["usd"]) == (
+        "",
+        1,
+        0,
+        99,
+        None,
+    )
+
+
+def test_results_from_before_there_were_costs_are_made_again(run: Path) -> None:
+    with write(run) as store:
+        store.append_call(priced("a", 0.5))
+        store.append(consultation("a"))
+    now = (run / RESULTS).read_bytes()
+    line = json.loads(now)
+    del line["usd"], line["usage"]
+    (run / RESULTS).write_text(json.dumps(line) + "\n")
+    assert Store.open(run).results()["a"].usd == 0.5
+    write(run).close()
+    assert (run / RESULTS).read_bytes() == now
+
+
+@pytest.mark.parametrize("wrong", [{"role": 3}, {"model": ["x"]}, {"prompt_tokens": "many"}, {"usd": "dear"}])
+def test_a_call_that_is_none_is_named_by_its_line(run: Path, wrong: dict[str, object]) -> None:
+    with write(run) as store:
+        store.append_call(priced("a", 0.5))
+    line = json.loads((run / CALLS).read_text())
+    with (run / CALLS).open("a") as f:
+        f.write(json.dumps({**line, **wrong}) + "\n")
+    with pytest.raises(InputError, match=r"calls\.jsonl:2: this line cannot be read"):
+        Store.open(run).spent()
+
+
 def test_a_torn_call_is_cut_off(run: Path) -> None:
     with write(run) as store:
         store.append_call(call("a", 1))
