@@ -409,17 +409,13 @@ def test_prompts_are_not_sent_on_to_another_server(code: int) -> None:
     assert other.requests == []
 
 
-def test_a_proxy_is_used_where_the_environment_names_one_and_nowhere_else(
+def test_a_proxy_is_used_for_hosts_elsewhere_where_the_environment_names_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Prompts for a server on this machine stay on it."""
     with FakeServer() as proxy, FakeServer(script(CONSULTS)) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         assert status(play(doctor=named(server))) == "terminated"
         assert proxy.requests == []
-    with FakeServer() as proxy, FakeServer(script(CONSULTS)) as server:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
-        monkeypatch.delenv("NO_PROXY")
-        play(doctor=named(server))
-        assert {seen.path for seen in proxy.requests} == {f"{server.url}/chat/completions"}
-        assert server.requests == []
+        play(doctor="openai:tiny@http://models.example:8000/v1")
+        assert {seen.path for seen in proxy.requests} == {"http://models.example:8000/v1/chat/completions"}

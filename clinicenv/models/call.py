@@ -16,7 +16,7 @@ LONGEST = 5
 """A call may take so many times the time limit of a try, with all tries and the waits between them."""
 
 MAX_TEXT = 100_000
-"""The longest reply in characters: more is no turn of a talk, and would stay in every later prompt."""
+"""The longest reply in characters, its tool calls included: more is no turn of a talk."""
 
 
 class ModelError(Exception):

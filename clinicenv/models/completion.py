@@ -41,8 +41,10 @@ def read(content: bytes) -> Completion:
         raise BadBody("is not the assistant's")
     said, finish = message.get("content"), choice.get("finish_reason")
     text, inner = thoughts.split(_whole(_text(said)))
-    if len(text) > MAX_TEXT:
-        raise BadBody(f"has {len(text):,} characters, more than a turn of a talk can have")
+    calls = _calls(message.get("tool_calls"))
+    length = len(text) + sum(len(call.name) + len(call.arguments) for call in calls)
+    if length > MAX_TEXT:
+        raise BadBody(f"has {length:,} characters, more than a turn of a talk can have")
     inner += [t for f in ("reasoning_content", "reasoning") if isinstance(t := message.get(f), str)]
     reasoning = _whole("\n".join(t.strip() for t in dict.fromkeys(inner))) or None
     return Completion(
@@ -50,7 +52,7 @@ def read(content: bytes) -> Completion:
         reasoning=reasoning,
         usage=_usage(answer.get("usage")),
         finish_reason=finish if isinstance(finish, str) else None,
-        calls=_calls(message.get("tool_calls")),
+        calls=calls,
         refusal=_refusal(message, finish) if said is None else None,
     )
 

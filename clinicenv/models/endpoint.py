@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from clinicenv.files import InputError, printable
 from clinicenv.models import completion, loop
@@ -27,6 +28,7 @@ _PAUSE = 0.05
 """Seconds before the first asking again for a bad body; doubled each time."""
 
 _KEY_LIKE = re.compile(r"\bsk-[\w*-]{6,}")
+_HERE = {"127.0.0.1", "localhost", "::1"}
 _OWN_FIELDS = {"model", "messages", "stream", "tools", "response_format"}
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 """What some models want in place of a setting that they refuse."""
@@ -42,7 +44,10 @@ class _Server:
         self.refused: dict[str, set[str]] = {}
         """model -> settings that the server does not take"""
         # `post` on the aiohttp transport takes a tenth of the CPU time that `chat.completions.create` takes.
-        http = openai.DefaultAioHttpClient(event_hooks={"response": [self._answered]})
+        # A proxy that the environment names is for hosts elsewhere: prompts for this machine stay on it.
+        http = openai.DefaultAioHttpClient(
+            event_hooks={"response": [self._answered]}, trust_env=urlsplit(url).hostname not in _HERE
+        )
         self.client = openai.AsyncOpenAI(base_url=url, api_key=key, http_client=http, max_retries=0)
 
     async def _answered(self, response: Any) -> None:
@@ -183,11 +188,12 @@ class Endpoint:
         asked = request.settings.keys() | ({"schema"} if request.schema is not None else set())
         tries = bad = 0
         while True:
+            sent = asked - refused  # other calls may learn meanwhile what is refused
             body = self._body(request, refused)
             try:
                 content, took = await self._post(server, body, self._retries, self._timeout)
             except openai.APIStatusError as e:
-                setting = refused_setting(e, asked - refused)
+                setting = refused_setting(e, sent)
                 if setting is None:
                     raise self._status_error(e) from None
                 refused.add(setting)
@@ -195,7 +201,7 @@ class Endpoint:
                 continue
             tries += took
             try:
-                return completion.read(content), tries, tuple(sorted(refused & asked))
+                return completion.read(content), tries, tuple(sorted(asked - sent))
             except completion.BadBody as e:
                 if bad >= min(self._retries, AGAIN):
                     raise self._bad_reply(e, content, tries) from None
