@@ -4,7 +4,6 @@ import asyncio
 import atexit
 import json
 import os
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from clinicenv.files import InputError, printable
 from clinicenv.models import completion, loop
 from clinicenv.models.call import LONGEST, Kind, ModelError, Reply, Request
-from clinicenv.models.langchain_errors import refused_setting
+from clinicenv.models.errors import by_status, quote, refused_setting
 from clinicenv.models.limits import Limiter
 from clinicenv.models.names import ModelName, checked_url
 
@@ -27,7 +26,6 @@ again after errors only."""
 _PAUSE = 0.05
 """Seconds before the first asking again for a bad body; doubled each time."""
 
-_KEY_LIKE = re.compile(r"\bsk-[\w*-]{6,}")
 _HERE = {"127.0.0.1", "localhost", "::1"}
 _OWN_FIELDS = {"model", "messages", "stream", "tools", "response_format"}
 _RENAMED = {"max_tokens": "max_completion_tokens"}
@@ -256,29 +254,11 @@ class Endpoint:
 
     def _status_error(self, e: Any) -> ModelError:
         """What an openai.APIStatusError means."""
-        status, tries, quote = e.status_code, _tries(e.request), self._quote(_says(e.body))
-        says = f"({status}: {quote})" if quote else f"({status})"
-        if status < 400:
-            what = f"the server sends requests on to another address {says}; name that one instead"
-            return self._error(what, "address")
-        if status in (401, 403):
-            fix = "set OPENAI_API_KEY" if self._key == NO_KEY else "check OPENAI_API_KEY"
-            return self._error(f"the server refused the key {says}; {fix}", "auth")
-        if e.code == "model_not_found" or (status == 404 and "model" in says.lower()):
-            return self._error(f"the server has no such model {says}; check the name", "model")
-        if status in (404, 405):
-            return self._error(
-                f"the server has no chat completions here {says}; check the address, which often ends in /v1",
-                "address",
-            )
-        if status == 429:
-            what = f"the server allows no more requests {says}; wait, or lower the concurrency"
-            return self._error(what, "rate_limit", tries)
-        if status == 408:
-            return self._error(f"the server gave up waiting {says}; try again", "timeout", tries)
-        if status >= 500:
-            return self._error(f"the server failed {says}; look at its log or try later", "server", tries)
-        return self._error(f"the server refused the request {says}; check settings and messages", "refused")
+        said = self._quote(_says(e.body))
+        says = f"({e.status_code}: {said})" if said else f"({e.status_code})"
+        status = 404 if e.code == "model_not_found" else e.status_code
+        mend_key = "set OPENAI_API_KEY" if self._key == NO_KEY else "check OPENAI_API_KEY"
+        return self._error(*by_status(status, says, mend_key), _tries(e.request))
 
     def _connection_error(self, e: BaseException, tries: int, limit: float) -> ModelError:
         import aiohttp
@@ -298,9 +278,7 @@ class Endpoint:
         )
 
     def _quote(self, text: str) -> str:
-        """The first 200 characters of what a server said, without the key (some servers repeat it)."""
-        shown = text if self._key == NO_KEY else text.replace(self._key, "***")
-        return printable(_KEY_LIKE.sub("sk-***", shown))[:200]
+        return quote(text, {self._key})
 
 
 def _key(url: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from clinicenv.files import InputError, printable
 from clinicenv.models import loop, thoughts
 from clinicenv.models.call import Kind, Message, ModelError, Reply, Request, ToolCall, Usage
-from clinicenv.models.langchain_errors import explain, refused_setting
+from clinicenv.models.errors import explain, refused_setting
 from clinicenv.models.langchain_named import address_from_environment, fields_of, key_variables, make
 from clinicenv.models.names import ModelName, checked_url
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clinicenv.files import InputError, did_you_mean
-from clinicenv.models.langchain_errors import quote
+from clinicenv.models.errors import quote
 from clinicenv.models.names import LOCAL, OPENAI, ModelName
 
 NO_KEY = "none"

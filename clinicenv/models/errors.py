@@ -1,4 +1,4 @@
-"""What the errors of LangChain's providers mean: a setting to leave out, or a cause in words."""
+"""What the errors of servers and their libraries mean: a setting to leave out, or a cause in words."""
 
 import os
 import re
@@ -47,20 +47,21 @@ def explain(e: Exception, key_name: str, secrets: Collection[str]) -> tuple[str,
     """
     status, text = _status(e), quote(_says(e), secrets)
     says = "(" + ": ".join(part for part in (str(status or ""), text) if part) + ")"
-    what, kind = _by_status(status, says, key_name) if status else _by_class(e, says)
+    what, kind = by_status(status, says, f"check {key_name}") if status else _by_class(e, says)
     tries = _tries(e)
     return what + (f" (after {tries} tries)" if tries > 1 else ""), kind
 
 
-def _by_status(status: int, says: str, key_name: str) -> tuple[str, Kind]:
+def by_status(status: int, says: str, mend_key: str) -> tuple[str, Kind]:
+    """What an HTTP status that is none of success means; `says` is what the server said, in brackets."""
     if status < 400:
         return f"the server sends requests on to another address {says}; name that one instead", "address"
     if status in (401, 403):
-        return f"the server refused the key {says}; check {key_name}", "auth"
+        return f"the server refused the key {says}; {mend_key}", "auth"
     if status == 404 and "model" in says.lower():
         return f"the server has no such model {says}; check the name", "model"
     if status in (404, 405):
-        return f"the server has no such service here {says}; check the address", "address"
+        return f"the server has no chats here {says}; check the address, which often ends in /v1", "address"
     if status == 408:
         return f"the server gave up waiting {says}; try again", "timeout"
     if status == 429:
