@@ -55,14 +55,14 @@ def run(folder: str, in_flight: int, consultations: int, calls: int) -> dict[str
 
 
 def measure() -> dict[str, Any]:
-    """Two waves of 256 consultations at once, and one of 2,000; peak memory in MiB is that of clinicenv.
+    """Four waves of 256 consultations at once, and one of 2,000; peak memory in MiB is that of clinicenv.
 
     `start_up_s` is the time of a run with one call, less that call: Python, imports, and the check of the
     model before the start, which takes a call too. `consultations_per_s` is without it.
     """
     with tempfile.TemporaryDirectory() as tmp:
         one = run(f"{tmp}/one", in_flight=1, consultations=1, calls=1)
-        many = run(f"{tmp}/many", in_flight=256, consultations=512, calls=CALLS)
+        many = run(f"{tmp}/many", in_flight=256, consultations=1024, calls=CALLS)
         most = run(f"{tmp}/most", in_flight=2000, consultations=2000, calls=2)
     start_up = one["seconds"] - LATENCY
     many["start_up_s"] = round(start_up, 2)

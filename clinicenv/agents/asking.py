@@ -51,12 +51,13 @@ class Asker:
             attempt: how often the same was asked before.
             tools, schema: see `Request`.
         """
-        settings = {"seed": turn.draw.integer(seed), **self._sampling} if self._seeded else self._sampling
-        return await self.send(
-            Request(messages, settings, tuple(tools), schema),
-            {"role": turn.role.value, "turn": turn.view.turn, "step": step},
-            attempt,
-        )
+        request = Request(messages, self.settings(turn.draw.integer(seed)), tuple(tools), schema)
+        record = {"role": turn.role.value, "turn": turn.view.turn, "step": step}
+        return await self.send(request, record, attempt)
+
+    def settings(self, seed: int) -> dict[str, Any]:
+        """The parameters of a call; a seed that the card sets wins over this one."""
+        return {"seed": seed, **self._sampling} if self._seeded else dict(self._sampling)
 
     async def send(self, request: Request, record: dict[str, Any], attempt: int = 0) -> Reply:
         """`ask` for a request that belongs to no turn; `record` says in the log what it was for."""

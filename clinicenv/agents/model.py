@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from clinicenv.agents import prompts
-from clinicenv.agents.asking import Asker, usage_of
+from clinicenv.agents.asking import Asker
 from clinicenv.agents.cards import AgentCard
 from clinicenv.agents.model_doctor import ModelDoctor
-from clinicenv.agents.replies import DOCTORS, cut_at_others, unlabelled, with_question
+from clinicenv.agents.replies import DOCTORS, beside, cut_at_others, unlabelled, with_question
 from clinicenv.clinic import measurement
 from clinicenv.clinic.examination import ORDER_IT
 from clinicenv.consultation import Acted, AgentError, Turn
@@ -146,28 +146,28 @@ class ModelAgent:
     async def _measure(self, turn: Turn, view: MeasurementView) -> Report:
         """The case's own results; the model is asked for what they leave open, one item a call."""
         found = measurement.report(view, lambda item: turn.draw("result", item)).results
-        replies: dict[str, Reply] = {}
+        raw: dict[str, list[str]] = {}
+        replies: list[Reply] = []
         results: list[Result] = []
         for result in found:
             if _left_open(result, view):
-                text, replies[result.item] = await self._result(turn, result)
+                text, said = await self._result(turn, result)
+                raw.setdefault(result.item, []).extend(reply.text for reply in said)
+                replies += said
                 results.append(replace(result, text=text, ids=(), flags=(), source="model", route=("model",)))
             else:
                 results.append(result)
-        raw = {item: reply.text for item, reply in replies.items()}
-        usage = [usage_of([reply]) for reply in replies.values() if reply.usage]
-        return Report(tuple(results), aside={"raw": raw, "usage": usage} if replies else None)
+        return Report(tuple(results), aside={"raw": raw, **beside(replies)} if replies else None)
 
-    async def _result(self, turn: Turn, result: Result) -> tuple[str, Reply]:
+    async def _result(self, turn: Turn, result: Result) -> tuple[str, list[Reply]]:
         asked = [*self._messages(turn), {"role": "user", "content": f"{result.kind}: {result.item}"}]
-        text, replies = await self._read(
+        return await self._read(
             turn,
             asked,
             f"the result of `{result.item}` in a line",
             lambda text: " ".join(text.split()) or None,
             seed=f"model:{result.kind}:{result.item}",
         )
-        return text, replies[-1]
 
     async def _judge(self, turn: Turn, view: ModeratorView) -> Judge:
         count = len(view.differential)
@@ -216,12 +216,8 @@ def _aside(replies: Sequence[Reply]) -> dict[str, Any]:
     """What led to an action: the last reply, and what a first one was that could not be used."""
     aside: dict[str, Any] = {"raw": replies[-1].text}
     if len(replies) > 1:
-        aside["again"] = {"raw": replies[0].text}
-    if reasoning := "\n".join(r.reasoning for r in replies if r.reasoning):
-        aside["reasoning"] = reasoning
-    if usage := usage_of(replies):
-        aside["usage"] = usage
-    return aside
+        aside["again"] = [{"raw": replies[0].text}]
+    return aside | beside(replies)
 
 
 def _left_open(result: Result, view: MeasurementView) -> bool:

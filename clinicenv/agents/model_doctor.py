@@ -11,12 +11,12 @@ from typing import Any
 
 from clinicenv import protocol, toolcalls
 from clinicenv.agents import analysis, lookup, prompts
-from clinicenv.agents.asking import Asker, usage_of
+from clinicenv.agents.asking import Asker
 from clinicenv.agents.cards import AgentCard, Step
 from clinicenv.agents.example import Examples
 from clinicenv.agents.library import Library
 from clinicenv.agents.notebook import Notebook
-from clinicenv.agents.replies import cut_at_others, with_question
+from clinicenv.agents.replies import beside, cut_at_others, with_question
 from clinicenv.consultation import Turn
 from clinicenv.events import Action, Diagnose, Say, Trajectory, Unparsed
 from clinicenv.models import templates
@@ -37,6 +37,8 @@ _NOT_READ = "[Nothing of that could be read. {}\nWrite your whole reply again.]"
 _QUESTIONS = "[You may ask {} questions in a turn, and this has {}. Write your whole reply again.]"
 _NO_ANALYSIS = "[{}]"
 _LATER = "Not done, because of the look-up beside it; send it again."
+_ALONE = "[Only the look-up was done; write what stood beside it again.]"
+_ENOUGH = "No more look-ups in this turn; go on without."
 
 
 class ModelDoctor:
@@ -89,7 +91,7 @@ class ModelDoctor:
         """Rewrites the notebook after a consultation; AgentError where the model cannot be asked."""
         assert self.notebook
         prompt = self.notebook.rewrite_prompt(trajectory, answer)
-        settings = {**self._card.sampling, "seed": int(trajectory.key, 16) >> 33}
+        settings = asker.settings(int(trajectory.key, 16) >> 33)
         record = {"role": "doctor", "turn": 0, "step": "notebook"}
         reply = await asker.send(Request([{"role": "user", "content": prompt}], settings), record)
         self.notebook.take(reply.text, trajectory, answer)
@@ -140,40 +142,46 @@ class ModelDoctor:
     ) -> tuple[list[Action], Reply]:
         """What the doctor does, and the reply that says so; what cannot be read is asked for once more."""
         reply = await self._searched(inner, step, prompt, aside)
-        acts = self._read(reply, inner.turn)
+        acts = self._read(reply, inner)
         if problem := self._problem(acts):
-            aside["again"] = {"why": problem, "raw": reply.text, **_calls(reply.calls)}
+            first = {"why": problem, "raw": reply.text, **_calls(reply.calls)}
+            aside.setdefault("again", []).append(first)
             inner.add(reply, toolcalls.answers(reply.calls, acts)[0])
             second = await self._searched(inner, step, problem, aside)
-            again = self._read(second, inner.turn)
+            again = self._read(second, inner)
             if not _unread(again) or _unread(acts):
                 return again, second
         return acts, reply
 
     async def _searched(self, inner: "_Inner", step: str, prompt: str, aside: dict[str, Any]) -> Reply:
-        """The reply after all look-ups that the doctor wants."""
+        """The reply after all look-ups that the doctor wants and may have, without further ones in its calls."""
         tools = toolcalls.tools(inner.turn.legal) if self._by_tools else ()
         if not self._library:
             return await inner.ask(step, prompt, tools=tools)
         searching = (*tools, lookup.tool(self._library)) if self._by_tools else ()
         reply = await inner.ask(step, prompt, tools=searching)
-        for _ in range(MAX_SEARCHES):
+        while inner.searches < MAX_SEARCHES:
             shown, answers = await self._search(reply, aside)
             if not shown and not answers:
                 break
+            inner.searches += 1
             inner.add(reply, answers)
             reply = await inner.ask(step, shown, tools=searching)
-        return reply
+        others = tuple(c for c in reply.calls if lookup.request_of(c.name, c.arguments) is None)
+        return replace(reply, calls=others)
 
     async def _search(self, reply: Reply, aside: dict[str, Any]) -> tuple[str, list[Message]]:
         """What the look-ups in a reply found: those in its text as words, those in its calls as messages."""
         assert self._library
         library, log = self._library, aside.setdefault("lookups", [])
         found: list[str] = []
-        for wanted in lookup.requests(reply.text):
+        said = cut_at_others(reply.text, ("patient",))
+        for wanted in lookup.requests(said):
             text, logged = await asyncio.to_thread(lookup.look_up, library, wanted)
             found.append(text)
             log.append(logged)
+        if found and _without_lookups(said):
+            found.append(_ALONE)
         answers: list[Message] = []
         for id, call in zip(toolcalls.ids(reply.calls), reply.calls, strict=True):
             content = _LATER
@@ -198,12 +206,14 @@ class ModelDoctor:
         again, second = await self._decide(inner, "reflect", _DECIDE, aside)
         return (acts, reply) if _unread(again) else (again, second)
 
-    def _read(self, reply: Reply, turn: Turn) -> list[Action]:
-        text = cut_at_others(reply.text, ("patient",))
+    def _read(self, reply: Reply, inner: "_Inner") -> list[Action]:
+        text, legal = cut_at_others(reply.text, ("patient",)), inner.turn.legal
         if self._library:
-            text = "\n".join(line for line in text.splitlines() if not lookup.requests(line))
-        calls = [c for c in reply.calls if lookup.request_of(c.name, c.arguments) is None]
-        return toolcalls.read(calls, text, turn.legal) if calls else protocol.parse(text, turn.legal)
+            text = _without_lookups(text)
+        acts = toolcalls.read(reply.calls, text, legal) if reply.calls else protocol.parse(text, legal)
+        if acts == [Unparsed("", protocol.EMPTY)] and inner.searches == MAX_SEARCHES:
+            return [Unparsed("", _ENOUGH)]
+        return acts
 
     def _problem(self, acts: Sequence[Action]) -> str | None:
         """Why the doctor is asked again, if it is."""
@@ -217,19 +227,11 @@ class ModelDoctor:
         self, acts: list[Action], reply: Reply, inner: "_Inner", aside: dict[str, Any]
     ) -> list[Action]:
         raw = cut_at_others(reply.text, ("patient",))
-        if reply.calls and not self._by_tools:  # the history of a doctor that acts in text has no calls
-            raw = protocol.render(acts)
-        kept: dict[str, Any] = {"raw": raw}
-        if self._by_tools:
-            kept |= _calls(reply.calls)
-        if raw != reply.text and not reply.calls:
+        kept: dict[str, Any] = {"raw": raw, **_calls(reply.calls)}
+        if raw != reply.text:
             kept["cut"] = reply.text[len(raw) :]
-        if reasoning := "\n".join(r.reasoning for r in inner.replies if r.reasoning):
-            kept["reasoning"] = reasoning
-        if usage := usage_of(inner.replies):
-            kept["usage"] = usage
         first, *others = acts
-        return [replace(first, aside={**kept, **aside}), *others]
+        return [replace(first, aside={**kept, **beside(inner.replies), **aside}), *others]
 
 
 class _Inner:
@@ -238,6 +240,7 @@ class _Inner:
     def __init__(self, asker: Asker, turn: Turn, messages: list[Message]) -> None:
         self._asker, self.turn, self._messages = asker, turn, messages
         self.replies: list[Reply] = []
+        self.searches = 0
 
     async def ask(self, step: str, prompt: str = "", **options: Any) -> Reply:
         """The reply to what was said so far and a prompt after it."""
@@ -260,6 +263,10 @@ class _Inner:
 
 def _calls(calls: Sequence[ToolCall]) -> dict[str, Any]:
     return {"calls": [asdict(call) for call in calls]} if calls else {}
+
+
+def _without_lookups(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not lookup.requests(line)).strip()
 
 
 def _unread(acts: Sequence[Action]) -> str:

@@ -245,19 +245,23 @@ def _doctor_history(view: DoctorView, by_tools: bool) -> Iterator[Message]:
     done: list[Action] = []
     for turn in range(1, view.turn + 1):
         before = [e for e in view.events if e.turn == turn - 1 and e.role is not Role.DOCTOR]
-        if by_tools and (calls := _calls(done)):
+        if by_tools and (calls := _calls(done, turn - 1)):
             answered, before = _answers(calls, done, before)
             yield from answered
         yield _user("\n\n".join([*map(_for_doctor, before), f"[turn {turn} of {view.max_turns}]"]))
         done = [e.what for e in view.events if e.turn == turn and e.role is Role.DOCTOR]  # type: ignore[misc]
         if done and by_tools:
-            yield toolcalls.assistant(_raw(done) or _speech(done), _calls(done))
+            calls = _calls(done, turn)
+            raw = _raw(done)
+            text = (_speech(done) if raw is None else raw).strip()
+            yield toolcalls.assistant(text or ("" if calls else SILENT), calls)
         elif done:
             yield {"role": "assistant", "content": _own_words(done)}
 
 
-def _calls(acts: Sequence[Action]) -> list[ToolCall]:
-    """The tool calls that a model made for this act, or those that would be read as the same act."""
+def _calls(acts: Sequence[Action], turn: int) -> list[ToolCall]:
+    """The tool calls that a model made for this act, or those that would be read as the same act; their ids
+    have the turn in them, for some servers want them to differ in all of a prompt."""
     if not acts:
         return []
     if _raw(acts) is not None:
@@ -265,7 +269,7 @@ def _calls(acts: Sequence[Action]) -> list[ToolCall]:
     does = [a for a in acts if not isinstance(a, (Say, Unparsed))]
     made = [toolcalls.call_of(a) for a in does]
     return [
-        ToolCall(f"call_{n}", name, json.dumps(given, ensure_ascii=False))
+        ToolCall(f"call_{turn}_{n}", name, json.dumps(given, ensure_ascii=False))
         for n, (name, given) in enumerate(made)
     ]
 
@@ -303,8 +307,9 @@ def _for_doctor(event: Event) -> str:
 
 
 def _own_words(acts: Sequence[Action]) -> str:
-    """The text that a model gave for this act, or what would be read as the same act."""
-    raw = _raw(acts)
+    """The text that a model gave for this act, or what would be read as the same act: that of a model which
+    called tools (before a fork, say) is not all of it."""
+    raw = None if (acts[0].aside or {}).get("calls") else _raw(acts)
     return (protocol.render(acts) if raw is None else raw).strip() or SILENT
 
 

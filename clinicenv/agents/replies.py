@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-from clinicenv.models.call import Message
+from clinicenv.agents.asking import usage_of
+from clinicenv.models.call import Message, Reply
 
 DOCTORS = ("doctor", "physician", "clinician")
 
@@ -29,6 +31,16 @@ def cut_at_others(text: str, others: Sequence[str]) -> str:
         return text
     found = _label(tuple(others)).search(text)
     return text[: found.start()].rstrip() if found else text
+
+
+def beside(replies: Sequence[Reply]) -> dict[str, Any]:
+    """What goes to `aside` of all calls that an act took: the thoughts and the tokens, where there are any."""
+    aside: dict[str, Any] = {}
+    if reasoning := "\n".join(r.reasoning for r in replies if r.reasoning):
+        aside["reasoning"] = reasoning
+    if usage := usage_of(replies):
+        aside["usage"] = usage
+    return aside
 
 
 def with_question(messages: list[Message], question: str) -> list[Message]:

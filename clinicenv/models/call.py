@@ -100,5 +100,5 @@ class Model(Protocol):
         ...
 
     async def probe(self) -> None:
-        """One cheap call without retries, within about 10 s; ModelError where the model cannot be asked."""
+        """One cheap call, within about 10 s; ModelError where the model cannot be asked."""
         ...

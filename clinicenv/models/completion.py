@@ -9,7 +9,14 @@ from clinicenv.models.call import MAX_TEXT, ToolCall, Usage
 
 
 class BadBody(Exception):
-    """The body is no chat completion; `args[0]` says how. Asking again may help."""
+    """The body is no chat completion; `args[0]` says how. Asking again may help, `again` times at most."""
+
+    def __init__(self, how: str, again: int = 9):
+        super().__init__(how)
+        self.again = again
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ def read(content: bytes) -> Completion:
     calls = _calls(message.get("tool_calls"))
     length = len(text) + sum(len(call.name) + len(call.arguments) for call in calls)
     if length > MAX_TEXT:
-        raise BadBody(f"has {length:,} characters, more than a turn of a talk can have")
+        raise BadBody(f"has {length:,} characters, more than a turn of a talk can have", again=1)
     inner += [t for f in ("reasoning_content", "reasoning") if isinstance(t := message.get(f), str)]
     reasoning = _whole("\n".join(t.strip() for t in dict.fromkeys(inner))) or None
     return Completion(

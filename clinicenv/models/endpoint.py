@@ -20,9 +20,6 @@ DEFAULT_URL = "https://api.openai.com/v1"
 NO_KEY = "none"
 """Sent to servers of one's own when no key is set: the SDK insists on one, they ignore it."""
 
-AGAIN = 9
-"""How often a call is made again after a 200 that holds no reply, or `retries` if that is less; the SDK asks
-again after errors only."""
 _PAUSE = 0.05
 """Seconds before the first asking again for a bad body; doubled each time."""
 
@@ -141,21 +138,30 @@ class Endpoint:
         )
 
     async def probe(self) -> None:
-        """Asks for one token, once, and waits at most 10 s; ModelError if key, address or model is wrong."""
-        body = {
-            "model": self.name.model,
-            "messages": [{"role": "user", "content": "Hello"}],
-            "max_tokens": 1,
-        }
-        import openai
+        """Asks for one token and waits at most 10 s; ModelError if key, address or model is wrong.
 
+        What may be bad luck, a server's error or a broken reply, is tried three times.
+        """
         try:
             async with asyncio.timeout(10):
-                content, _ = await self._post(self._server(), body, retries=0, limit=10)
+                for left in (2, 1, 0):
+                    try:
+                        return await self._probe_once()
+                    except ModelError as e:
+                        if e.kind not in ("server", "bad_reply") or not left:
+                            raise
+                    await asyncio.sleep(_PAUSE)
         except TimeoutError:
-            raise self._error(
-                "the server did not answer within 10 s; is it up and idle?", "timeout"
-            ) from None
+            what = "the server did not answer within 10 s; is it up and idle?"
+            raise self._error(what, "timeout") from None
+
+    async def _probe_once(self) -> None:
+        import openai
+
+        hello = [{"role": "user", "content": "Hello"}]
+        body = {"model": self.name.model, "messages": hello, "max_tokens": 1}
+        try:
+            content, _ = await self._post(self._server(), body, retries=0, limit=10)
         except openai.APIStatusError as e:
             error = self._status_error(e)
             # Some models refuse a limit of one token, and a busy server turns requests away: not our fault.
@@ -201,7 +207,7 @@ class Endpoint:
             try:
                 return completion.read(content), tries, tuple(sorted(asked - sent))
             except completion.BadBody as e:
-                if bad >= min(self._retries, AGAIN):
+                if bad >= min(self._retries, e.again):  # the SDK asks again after errors only
                     raise self._bad_reply(e, content, tries) from None
                 await asyncio.sleep(_PAUSE * 2**bad)
                 bad += 1
@@ -246,7 +252,11 @@ class Endpoint:
         except aiohttp.ClientError as e:  # the SDK's transport does not know all of them
             what = f"the server does not speak HTTP ({type(e).__name__}); check the address"
             raise self._error(what, "address") from None
-        return answer.http_response.content, answer.retries_taken + 1
+        content = answer.http_response.content
+        key = self._key.encode()
+        if self._key != NO_KEY and key in content:  # some servers repeat it, and replies are kept
+            content = content.replace(key, b"***")
+        return content, answer.retries_taken + 1
 
     def _bad_reply(self, e: completion.BadBody, content: bytes, tries: int) -> ModelError:
         said = self._quote(content[:1000].decode(errors="replace"))

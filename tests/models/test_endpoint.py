@@ -1,7 +1,6 @@
 """Model calls as a user meets them, against a local server that fails on demand."""
 
 import asyncio
-import itertools
 import multiprocessing
 import os
 import signal
@@ -316,19 +315,21 @@ def test_preflight_passes_where_the_model_answers_or_the_server_is_busy() -> Non
         assert len(server.requests) == 3
 
 
-def test_preflight_tells_a_wrong_model_key_or_page_with_one_request() -> None:
-    cases: list[tuple[Failure | None, str]] = [
-        (None, "no such model"),
-        (Failure(401, "no"), "set OPENAI_API_KEY"),
-        (Failure(404, "<html>"), "check the address"),
-        (Failure(200, "<html>"), "not JSON"),
-        (Failure(429, {"error": {"message": "You exceeded your current quota"}}), "quota"),
-        (Failure(503, "loading"), "loading"),
+def test_preflight_tells_a_wrong_model_key_or_page_with_few_requests() -> None:
+    cases: list[tuple[Failure | None, str, int]] = [
+        (None, "no such model", 1),
+        (Failure(401, "no"), "set OPENAI_API_KEY", 1),
+        (Failure(404, "<html>"), "check the address", 1),
+        (Failure(200, "<html>"), "not JSON", 3),
+        (Failure(429, {"error": {"message": "You exceeded your current quota"}}), "quota", 1),
+        (Failure(503, "loading"), "loading", 3),
     ]
     with FakeServer(models={"known"}) as server:
-        for number, (failure, sentence) in zip(itertools.count(1), cases):
+        number = 0
+        for failure, sentence, requests in cases:
+            number += requests
             if failure:
-                server.fail(failure)
+                server.fail(*[failure] * requests)
             with pytest.raises(ModelError, match=sentence):
                 loop.run(Endpoint(at(server, "unknown")).probe())
             assert len(server.requests) == number
