@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -222,8 +223,8 @@ def test_what_is_wrong_with_a_specification(folder: Folder, line: str, says: str
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("model: openai:tiny", "model: tiny", "is not a model; write `openai:NAME`"),
-        ("model: openai:", "model: azure:", "the provider `azure` is not supported"),
+        ("model: openai:tiny", "model: tiny", "is not a model; write PROVIDER:NAME, e.g. openai:NAME"),
+        ("model: openai:", "model: local:", "a local model has no address; for a server that runs"),
         ("base_url: http:", "base_url: ftp:", "base_url: `ftp://127.0.0.1:9/v1` is not a server's address"),
         ("base_url: http://", "base_url: http://me:secret@", "has a password or a query in it"),
         ("role: doctor", "role: patient", "this card is for the patient, not for the doctor"),
@@ -238,6 +239,26 @@ def test_what_is_wrong_with_a_card(folder: Folder, old: str, new: str, says: str
     assert f"card.yaml:{line}: " in err
     assert says in err
     assert "secret" not in err
+
+
+def test_a_provider_that_is_none_is_told_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    doctor = ("--doctor", "antropic:tiny@http://127.0.0.1:9/v1")
+    assert call(["run", *doctor, "--out", str(tmp_path / "r")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "there is no provider `antropic` (did you mean `anthropic`?)" in said.err
+    assert said.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", ".inf", ".nan", "1e308", f"{10**400}", "many", "true"])
+def test_a_limit_that_limits_nothing_is_no_limit(folder: Folder, limit: str) -> None:
+    card = re.sub(r"max_tokens: \d+", f"max_tokens: {limit}", CARD).encode()
+    code, out, _ = folder.tried("card.yaml", card, "run", "--doctor", "FILE", "--dry-run")
+    assert code == 0
+    assert "No upper bound for the doctor's openai:tiny" in " ".join(out.split())
 
 
 def test_a_parameter_that_is_no_single_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

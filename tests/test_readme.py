@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from fake_server import FakeServer
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = [(m[1], m[2]) for m in re.finditer(r"^```(\w+)\n(.*?)^```$", README, re.M | re.S)]
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Kind and content of the code blocks."""
+    return [(m[1], m[2]) for m in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S)]
+
+
+BLOCKS = blocks(README)
 SHELL = "".join(text for kind, text in BLOCKS[1:] if kind == "sh")
 PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 
@@ -22,17 +30,32 @@ def test_the_first_lines_are_the_two_commands() -> None:
     assert README.index("make demo") < 100
 
 
-def test_the_shell_commands_work(tmp_path: Path) -> None:
-    script = f'set -euo pipefail\nclinicenv() {{ "{sys.executable}" -m clinicenv "$@"; }}\n{SHELL}'
-    (tmp_path / "runs").mkdir()
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+def shell(commands: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The commands in an empty folder, stopped by the first that fails."""
+    script = f'set -euo pipefail\nclinicenv() {{ "{sys.executable}" -m clinicenv "$@"; }}\n{commands}'
+    (folder / "runs").mkdir()
+    return subprocess.run(
+        ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", **environment},
     )  # fmt: skip
+
+
+def test_the_shell_commands_work(tmp_path: Path) -> None:
+    done = shell(SHELL, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout
     assert "the answer: acute pericarditis" in done.stdout.lower()
     assert (tmp_path / "runs" / "my-case-01.yaml").exists()
+
+
+def test_the_commands_of_the_guide_to_models_work(tmp_path: Path) -> None:
+    guide = "".join(text for kind, text in blocks((ROOT / "docs" / "models.md").read_text()) if kind == "sh")
+    with FakeServer(lambda _: "DIAGNOSE: acute pericarditis") as server:
+        done = shell(guide, tmp_path, OPENAI_BASE_URL=server.url, CLINICENV_CACHE=str(tmp_path / "c.sqlite"))
+    assert done.returncode == 0, done.stderr
+    cold, warm = ((tmp_path / "runs" / run / "trajectories.jsonl").read_bytes() for run in ("cold", "warm"))
+    assert cold == warm
+    assert '"cached":true' in (tmp_path / "runs" / "warm" / "calls.jsonl").read_text()
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=lambda c: c.split()[1])

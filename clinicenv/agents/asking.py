@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from clinicenv.agents.calls import CALL_LOG
+from clinicenv.agents.calls import ATTEMPT, CALL_LOG
 from clinicenv.consultation import AgentError, Turn
 from clinicenv.files import InputError
 from clinicenv.models import loop
@@ -37,7 +37,6 @@ class Asker:
         *,
         seed: str = "model",
         step: str = "",
-        attempt: int = 0,
         tools: Sequence[dict[str, Any]] = (),
         schema: dict[str, Any] | None = None,
     ) -> Reply:
@@ -48,22 +47,21 @@ class Asker:
             messages: the whole prompt.
             seed: what the seed is drawn for; calls of one turn that differ in nothing else differ in this.
             step: of the turn, for the record.
-            attempt: how often the same was asked before.
             tools, schema: see `Request`.
         """
         request = Request(messages, self.settings(turn.draw.integer(seed)), tuple(tools), schema)
         record = {"role": turn.role.value, "turn": turn.view.turn, "step": step}
-        return await self.send(request, record, attempt)
+        return await self.send(request, record)
 
     def settings(self, seed: int) -> dict[str, Any]:
         """The parameters of a call; a seed that the card sets wins over this one."""
         return {"seed": seed, **self._sampling} if self._seeded else dict(self._sampling)
 
-    async def send(self, request: Request, record: dict[str, Any], attempt: int = 0) -> Reply:
+    async def send(self, request: Request, record: dict[str, Any]) -> Reply:
         """`ask` for a request that belongs to no turn; `record` says in the log what it was for."""
         record = {**record, "model": self.name}
         try:
-            reply = await on_loop(self.connection.complete(request, attempt=attempt))
+            reply = await on_loop(self.connection.complete(request, attempt=ATTEMPT.get()))
         except ModelError as e:
             _log({**record, "error": e.kind})
             raise AgentError(e.cause) from e

@@ -10,7 +10,8 @@ from clinicenv import shipped
 from clinicenv.files import InputError, did_you_mean, load_model
 from clinicenv.models.names import ModelName, checked_url
 
-ROLES = ("doctor", "patient", "measurement", "moderator")
+RoleName = Literal["doctor", "patient", "measurement", "moderator"]
+ROLES: tuple[RoleName, ...] = ("doctor", "patient", "measurement", "moderator")
 
 
 _ANY_KIND = frozenset({"name", "role", "kind", "description", "rates"})
@@ -36,7 +37,7 @@ class AgentCard(_Part):
     """Who plays a role. A model card without `model` is a way of playing for any model."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,79}$")
-    role: Literal["doctor", "patient", "measurement", "moderator"]
+    role: RoleName
     kind: Literal["scripted", "model", "human"]
     description: str
     rates: bool = False

@@ -109,7 +109,13 @@ def _seat(
     if arguments:
         card = card.model_copy(update={"sampling": {**card.sampling, **arguments}})
     if card.kind == "model":
-        return _model(card, gateway, language)
+        try:
+            return _model(card, gateway, language)
+        except InputError as e:  # about a template or a folder of the card
+            file = card_and_model(player)[0]
+            if e.file is None and file.endswith((".yaml", ".yml")):
+                raise InputError(e.what, file=file) from e
+            raise
     if language and card.kind == "scripted" and role in ("doctor", "patient"):
         raise InputError(
             f"the {role} `{player}` is scripted and speaks English only; seat a model as the {role}, e.g."

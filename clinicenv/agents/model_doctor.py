@@ -146,7 +146,7 @@ class ModelDoctor:
         if problem := self._problem(acts):
             first = {"why": problem, "raw": reply.text, **_calls(reply.calls)}
             aside.setdefault("again", []).append(first)
-            inner.add(reply, toolcalls.answers(reply.calls, acts)[0])
+            self._add(inner, reply, acts)
             second = await self._searched(inner, step, problem, aside)
             again = self._read(second, inner)
             if not _unread(again) or _unread(acts):
@@ -154,7 +154,7 @@ class ModelDoctor:
         return acts, reply
 
     async def _searched(self, inner: "_Inner", step: str, prompt: str, aside: dict[str, Any]) -> Reply:
-        """The reply after all look-ups that the doctor wants and may have, without further ones in its calls."""
+        """The reply after the look-ups that the doctor wants and may have, without calls for more."""
         tools = toolcalls.tools(inner.turn.legal) if self._by_tools else ()
         if not self._library:
             return await inner.ask(step, prompt, tools=tools)
@@ -199,12 +199,18 @@ class ModelDoctor:
         self, inner: "_Inner", acts: list[Action], reply: Reply, aside: dict[str, Any]
     ) -> tuple[list[Action], Reply]:
         """The diagnosis thought over: the same, another, or something else first."""
-        inner.add(reply, toolcalls.answers(reply.calls, acts)[0])
+        self._add(inner, reply, acts)
         thought = await inner.ask("reflect", _THINK)
         aside["reflection"] = {"before": reply.text, **_calls(reply.calls), "thought": thought.text}
         inner.add(thought)
         again, second = await self._decide(inner, "reflect", _DECIDE, aside)
         return (acts, reply) if _unread(again) else (again, second)
+
+    def _add(self, inner: "_Inner", reply: Reply, acts: list[Action]) -> None:
+        """Puts a reply that does not count behind what was said so far."""
+        if reply.calls and not self._by_tools:  # the messages of a doctor that acts in text have no calls
+            reply = replace(reply, text=protocol.render(acts), calls=())
+        inner.add(reply, toolcalls.answers(reply.calls, acts)[0])
 
     def _read(self, reply: Reply, inner: "_Inner") -> list[Action]:
         text, legal = cut_at_others(reply.text, ("patient",)), inner.turn.legal

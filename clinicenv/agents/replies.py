@@ -34,7 +34,7 @@ def cut_at_others(text: str, others: Sequence[str]) -> str:
 
 
 def beside(replies: Sequence[Reply]) -> dict[str, Any]:
-    """What goes to `aside` of all calls that an act took: the thoughts and the tokens, where there are any."""
+    """What `aside` keeps of the calls that led to an act: their thoughts and tokens, where there are any."""
     aside: dict[str, Any] = {}
     if reasoning := "\n".join(r.reasoning for r in replies if r.reasoning):
         aside["reasoning"] = reasoning

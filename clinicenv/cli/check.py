@@ -11,12 +11,19 @@ import click
 
 from clinicenv import __version__, shipped
 from clinicenv.agents.cards import ROLES, cards
+from clinicenv.cli.models import PROVIDERS
 from clinicenv.cli.output import echo_json
 from clinicenv.clinic.lint import lint_file
 from clinicenv.files import printable
 from clinicenv.scenario import find_files
 
-EXTRAS = {"models": ("openai", "aiohttp"), "gym": ("gymnasium",)}
+EXTRAS = {
+    "models": ("openai", "aiohttp"),
+    "langchain": ("langchain",),
+    "local": ("transformers", "torch", "accelerate", "pillow", "uvicorn"),
+    "lookup": ("bm25s",),
+    "gym": ("gymnasium",),
+}
 
 
 @click.command()
@@ -78,7 +85,8 @@ def _models() -> list[tuple[str, str, str]]:
     if url:
         problem = unreachable(url)
         rows.append(("OPENAI_BASE_URL", "broken" if problem else "ok", problem or "answers"))
-    return rows
+    others = sorted({variable for variables in PROVIDERS.values() for variable in variables})
+    return rows + [(variable, "ok", "set") for variable in others if os.environ.get(variable)]
 
 
 def unreachable(url: str) -> str | None:

@@ -15,6 +15,10 @@ VERBS = {
     "play": ("clinicenv.cli.play:play", "Be the doctor yourself, line by line."),
     "scenarios": ("clinicenv.cli.scenarios:scenarios", "List, show, lint and write scenarios."),
     "agents": ("clinicenv.cli.agents:agents", "List, show, check and start agent cards."),
+    "models": (
+        "clinicenv.cli.models:models",
+        "List models that can be used here, and check what they can do.",
+    ),
     "import": ("clinicenv.cli.importing:import_", "Turn public case files into scenarios."),
     "check": ("clinicenv.cli.check:check", "Say what is installed and missing, and what to do about it."),
 }

@@ -19,6 +19,7 @@ from clinicenv.runs.store import Store, refuse_unasked
 
 if TYPE_CHECKING:
     from clinicenv.models.gateway import Gateway
+    from clinicenv.runs.ceiling import Ceiling
 
 
 def parse_arguments(given: tuple[str, ...]) -> dict[str, Any]:
@@ -119,11 +120,11 @@ def run(ctx: click.Context, /, **given: Any) -> int:
 
 
 def _gateway(given: dict[str, Any]) -> "Gateway":
-    from clinicenv.models.cache import Cache, default_path
+    from clinicenv.models.cache import Cache, Mode, default_path
     from clinicenv.models.gateway import Gateway
 
-    mode = given["cache_mode"]
-    cache = None if mode == "off" else Cache(default_path(), mode)
+    mode: Mode = given["cache_mode"]
+    cache = None if mode == "off" or given["dry_run"] else Cache(default_path(), mode)
     return Gateway(cache, concurrency=given["concurrency"])
 
 
@@ -177,11 +178,12 @@ def _play(
     from clinicenv.models.loop import run as on_loop
     from clinicenv.report.progress import progress_of
     from clinicenv.report.terminal import print_summary
-    from clinicenv.runs.ceiling import Ceiling
     from clinicenv.score.summary import summarise
 
     refuse_unasked(folder, given["resume"])  # before a model is called
-    on_loop(batch.preflight(todo))
+    asked = _unfinished(todo, folder, given["resume"]) if any(arm.cast.models for arm in all_arms) else []
+    ceiling = _ceiling(given["max_cost"], asked)
+    on_loop(batch.preflight(asked))
     versions = {"clinicenv": __version__}
     by_hand = any(arm.cast.seats[Role.DOCTOR].kind == "human" for arm in all_arms)  # who does one at a time
     concurrency = 1 if by_hand else given["concurrency"]
@@ -189,7 +191,8 @@ def _play(
     with Store.create(folder, spec.plain(), versions, resume=given["resume"], force=given["force"]) as store:
         finished = store.finished()
         left = sum(job.key not in finished for job in todo)
-        ceiling = None if given["max_cost"] is None else Ceiling(given["max_cost"], store)
+        if ceiling:
+            ceiling.count(store.calls())
         with progress_of(left, sys.stderr) as progress:
             left_out = on_loop(
                 batch.run(todo, store, concurrency=concurrency, progress=progress, ceiling=ceiling)
@@ -211,6 +214,21 @@ def _play(
     return 1 if any(r.errors for r in rows) else 0
 
 
+def _unfinished(todo: list[Job], folder: Path, resume: bool) -> list[Job]:
+    if not (resume and (folder / "run.json").exists()):
+        return todo
+    finished = Store.open(folder).finished()
+    return [job for job in todo if job.key not in finished]
+
+
+def _ceiling(usd: float | None, todo: list[Job]) -> "Ceiling | None":
+    if usd is None:
+        return None
+    from clinicenv.runs.ceiling import Ceiling
+
+    return Ceiling(usd, todo)
+
+
 def _say_plainly(all_arms: list[Arm]) -> None:
     """What a user should know of what was asked for, on stderr."""
     agents = [seat.settings for arm in all_arms for seat in arm.cast.seats.values()]
@@ -220,8 +238,8 @@ def _say_plainly(all_arms: list[Arm]) -> None:
         click.echo(f"clinicenv: {ONE_BY_ONE}", err=True)
     if any(settings.get("language") for settings in agents):
         click.echo(
-            "clinicenv: scripted measurement reports in English whatever the language, and what the doctor says"
-            " is understood by English rules, so trust, guarded facts and history marks say little",
+            "clinicenv: scripted measurement reports in English whatever the language, and what the doctor"
+            " says is understood by English rules, so trust, guarded facts and history marks say little",
             err=True,
         )
 

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -94,13 +94,15 @@ class Cache:
         except (ValueError, KeyError, TypeError) as e:
             raise self._error("is damaged", "delete it, and the models will be asked again") from e
 
-    def put(self, key: str, model: str, reply: Reply) -> None:
-        """Keeps the reply; where another process was first, its reply stays."""
+    def put(self, key: str, model: str, reply: Reply) -> Reply:
+        """Keeps the reply; the one to go on with: where another process was first, its reply stays."""
         if self._connection is None or self.mode != "readwrite":
-            return
+            return reply
         row = (key, model, datetime.now(UTC).isoformat(timespec="seconds"), _text(reply))
         with self._lock, self._explained():
-            self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)", row)
+            new = self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)", row).rowcount
+        first = None if new else self.get(key)
+        return replace(first, seconds=reply.seconds, tries=reply.tries, cached=False) if first else reply
 
     def close(self) -> None:
         """Ends the use of the file; nothing is found or kept afterwards."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from clinicenv.models.cache import Cache
 from clinicenv.models.call import LONGEST, MAX_TEXT, Model, ModelError, Reply, Request
@@ -17,9 +18,11 @@ HELLO = Request([{"role": "user", "content": "Hello"}], {"max_tokens": 1})
 class Connection:
     """A model behind the cache. `str` names it, with its address; `price` is None where none is known."""
 
-    def __init__(self, backend: Model, cache: Cache | None, price: Price | None) -> None:
+    def __init__(self, backend: Model, cache: Cache | None, price: Price | None, identity: str = "") -> None:
         self._backend, self._cache, self.price = backend, cache, price
         self._name = str(backend)
+        self._identity = identity or self._name  # for the cache: the same replies come from the same
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def __str__(self) -> str:
         return self._name
@@ -27,26 +30,30 @@ class Connection:
     async def complete(
         self, request: Request, on_text: Callable[[str], None] | None = None, *, attempt: int = 0
     ) -> Reply:
-        """The model's reply, from the cache where it has one. `attempt` counts askings of the same request.
+        """The model's reply, from the cache where it has one. `attempt` counts the tries of a consultation.
 
         ModelError where there is none.
         """
-        key = Cache.key(self._name, request, attempt) if self._cache else ""
-        if self._cache and (known := self._cache.get(key)):
-            if on_text is not None:
-                on_text(known.text)
-            return known
+        if self._cache is None:
+            return await self._ask(request, on_text)
+        key = Cache.key(self._identity, request, attempt)
+        async with self._asking.setdefault(key, asyncio.Lock()):  # who asks the same at once gets the same
+            if known := self._cache.get(key):
+                if on_text is not None:
+                    on_text(known.text)
+                return known
+            return self._cache.put(key, self._name, await self._ask(request, on_text))
+
+    async def _ask(self, request: Request, on_text: Callable[[str], None] | None) -> Reply:
         reply = await self._backend.complete(request, on_text)
         if len(reply.text) > MAX_TEXT:
             what = f"{self}: the reply has {len(reply.text):,} characters; set max_tokens"
             raise ModelError(what, "bad_reply")
-        if self._cache:
-            self._cache.put(key, self._name, reply)
         return reply
 
     async def probe(self) -> None:
         """One cheap call, within about 10 s (a local server's start not counted), or the memory of one."""
-        key = Cache.key(self._name, HELLO, 0) if self._cache else ""
+        key = Cache.key(self._identity, HELLO, 0) if self._cache else ""
         if self._cache and self._cache.get(key):
             return
         await self._backend.probe()
@@ -136,23 +143,26 @@ class Gateway:
     def _connect(self, name: ModelName, base_url: str | None) -> Connection:
         settings: Any = {"timeout": self._timeout, "retries": self._retries}
         backend: Model
+        identity = ""
         if name.provider == OPENAI:
             from clinicenv.models.endpoint import DEFAULT_URL, Endpoint
 
             backend = endpoint = Endpoint(name, base_url, concurrency=self._concurrency, **settings)
             priced = str(endpoint) if endpoint.url != DEFAULT_URL else f"{OPENAI}:{name.model}"
         elif name.provider == LOCAL:
-            from clinicenv.models.local import LocalModel
+            from clinicenv.models.local import LocalModel, fingerprint
 
+            identity = f"{LOCAL}:{fingerprint(name.model)}" if self._cache else ""
             backend = LocalModel(name.model, concurrency=self._concurrency, **settings)
             priced = str(name)
         else:
             from clinicenv.models.langchain import ChatModel
 
-            backend = self._limited(ChatModel.named(name, base_url, **settings), name.provider)
+            chat = ChatModel.named(name, base_url, **settings)
+            backend = self._limited(chat, f"{name.provider}@{name.url or base_url}")
             priced = str(backend)
         self._prices = self._prices or Prices.load()
-        return Connection(backend, self._cache, self._prices.price_of(priced))
+        return Connection(backend, self._cache, self._prices.price_of(priced), identity)
 
     def _limited(self, backend: Model, endpoint: str) -> Model:
         limiter = self._limiters.setdefault(endpoint, Limiter(self._concurrency))

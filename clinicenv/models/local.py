@@ -9,6 +9,7 @@ the phase does not need and starts those that it does. POSIX only.
 import asyncio
 import atexit
 import contextlib
+import hashlib
 import http.client
 import importlib.util
 import os
@@ -267,6 +268,15 @@ def served_name(model: str) -> str:
     if not _HUB_ID.fullmatch(model):
         raise InputError(f"local:{model}: there is no such folder")
     return model
+
+
+def fingerprint(model: str) -> str:
+    """What tells a model's weights from others: changes with any file of its folder (by size and time)."""
+    name = served_name(model)
+    if not Path(name).is_dir():
+        return name
+    files = sorted((p.name, s.st_size, s.st_mtime_ns) for p in Path(name).iterdir() if (s := p.stat()))
+    return f"{name}#{hashlib.sha256(repr(files).encode()).hexdigest()[:16]}"
 
 
 def serving_command(model: str, port: int, share: float) -> list[str]:

@@ -77,7 +77,7 @@ def size_of(model: str) -> int | None:
     """Bytes of the model's weight files, in its folder or in the Hugging Face cache; None where unknown."""
     folder = Path(model).expanduser()
     if not folder.is_dir():
-        stored = _hub_cache() / f"models--{model.replace('/', '--')}"
+        stored = hub_cache() / f"models--{model.replace('/', '--')}"
         try:
             folder = stored / "snapshots" / (stored / "refs" / "main").read_text().strip()
         except (OSError, ValueError):  # not there; a name that no file can have
@@ -88,7 +88,7 @@ def size_of(model: str) -> int | None:
     return None
 
 
-def _hub_cache() -> Path:
+def hub_cache() -> Path:
     """Where huggingface_hub keeps what it downloads."""
     if own := os.environ.get("HF_HUB_CACHE"):
         return Path(own)

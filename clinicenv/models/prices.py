@@ -97,7 +97,7 @@ class Prices:
 
         Raises InputError with file and line where the file is wrong.
         """
-        path = path or _default_path()
+        path = path or default_path()
         read, document = load_model(_PriceFile, path)
         faults, seen = [], dict[_Pattern, str]()
         for text in read.root:
@@ -128,7 +128,7 @@ class Prices:
         return Price(input=0, output=0) if name.provider == LOCAL else None
 
 
-def _default_path() -> Path:
+def default_path() -> Path:
     if named := os.environ.get("CLINICENV_PRICES"):
         return Path(named).expanduser()
     own = Path(FILE)

@@ -8,7 +8,8 @@ from clinicenv.report.terminal import WIDTH
 from clinicenv.score.summary import CallRow, dollars
 
 if TYPE_CHECKING:
-    from clinicenv.runs.estimate import Estimate, Figures
+    from clinicenv.runs.course import Figures
+    from clinicenv.runs.estimate import Estimate
 
 LEAST = {"role": 6, "model": 12, "step": 7}
 """Columns that a name gets at least; longer ones go on below."""

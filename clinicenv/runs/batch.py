@@ -24,14 +24,14 @@ class Watcher(Protocol):
 
 
 async def preflight(jobs: Sequence[Job]) -> None:
-    """One cheap call to each model that is not local, without retries; InputError where one cannot be used,
-    or where local models do not fit into memory."""
+    """One cheap call to each model that is not local; InputError where one cannot be used, or where local
+    models do not fit into memory."""
     _phases(jobs)
-    await _probe(m for arm in _arms(jobs) for m in arm.cast.models if not m.local)
+    await _probe(m for arm in _arms(jobs) for m in arm.cast.models if not _local(m))
 
 
 async def _probe(agents: Iterable[Any]) -> None:
-    models = {str(m.settings): m for m in agents}
+    models = {id(getattr(m, "connection", m)): m for m in agents}  # roles and arms may share a model
     for model in models.values():
         await model.preflight()
 
@@ -70,13 +70,10 @@ async def run(
     todo = [job for job in all_jobs if job.key not in finished]
     notes = Notes(store.folder, [job.arm for job in todo], finished)
     phases = _phases(todo)
-    if ceiling:
-        for job in {id(job.arm): job for job in todo}.values():
-            ceiling.check(job)
     left_out = 0
     for models, part in phases:
         await _serve(models, alone=len(phases) == 1)
-        await _probe(m for arm in _arms(part) for m in arm.cast.models if m.local)
+        await _probe(m for arm in _arms(part) for m in arm.cast.models if _local(m))
         left_out += await _play_all(part, store, notes, concurrency, progress, ceiling)
     return left_out
 
@@ -125,7 +122,7 @@ def call_log(
     store: Store, key: str, progress: Watcher | None = None, ceiling: "Ceiling | None" = None
 ) -> None:
     """Sends the records of this task's model calls to the store, under the consultation's key."""
-    from clinicenv.agents.calls import CALL_LOG
+    from clinicenv.agents.calls import ATTEMPT, CALL_LOG
 
     tell: list[Callable[[dict[str, Any]], None]] = [store.append_call]
     tell += [progress.called] if progress else []
@@ -137,6 +134,12 @@ def call_log(
             each(record)
 
     CALL_LOG.set(log)
+    ATTEMPT.set(store.attempt(key))
+
+
+def _local(agent: Any) -> str:
+    """The local model that an agent needs a server for, if any."""
+    return getattr(agent, "local", "")
 
 
 def _arms(jobs: Iterable[Job]) -> list[Arm]:
@@ -146,7 +149,7 @@ def _arms(jobs: Iterable[Job]) -> list[Arm]:
 
 def _phases(jobs: Sequence[Job]) -> list[tuple[frozenset[str], list[Job]]]:
     """The jobs in groups whose local models fit into memory together, with those models."""
-    needs = {id(arm): frozenset(m.local for m in arm.cast.models if m.local) for arm in _arms(jobs)}
+    needs = {id(arm): frozenset(filter(None, map(_local, arm.cast.models))) for arm in _arms(jobs)}
     names = frozenset().union(*needs.values())
     if not names:
         return [(names, list(jobs))] if jobs else []

@@ -198,6 +198,7 @@ def _arm(header: Mapping[str, Any]) -> str:
     `openai:small, patient openai:large, patient profile anxious, seed 1`."""
     cast = header.get("cast", {})
     parts = [_name(cast.get("doctor", {}))]
+    parts += sorted({str(seat["agent"]["language"]) for seat in cast.values() if _language(seat)})
     for role in sorted(cast):
         name = _name(cast[role])
         if role != "doctor" and name != USUAL.get(role):
@@ -213,9 +214,16 @@ def _arm(header: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _language(seat: Mapping[str, Any]) -> bool:
+    return bool(seat.get("agent", {}).get("language"))
+
+
 def _name(seat: Mapping[str, Any]) -> str:
+    """As a user would write it: a card's name, a model, or `CARD=MODEL`."""
     agent = seat.get("agent", {})
-    return str(agent.get("model") or agent.get("name") or agent.get("kind", ""))
+    card, model = agent.get("name"), agent.get("model")
+    name = f"{card}={model}" if model and card not in (None, "chat") else model or card
+    return str(name or agent.get("kind", ""))
 
 
 def _marks(task: str, events: list[dict[str, Any]]) -> dict[str, Any]:

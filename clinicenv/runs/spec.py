@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from clinicenv.agents.cast import Cast
+from clinicenv.agents.cards import ROLES, RoleName
+from clinicenv.agents.cast import Cast, resolve
 from clinicenv.consultation import make_header
 from clinicenv.events import Header
 from clinicenv.files import InputError, load_model
@@ -43,7 +44,6 @@ Name = Annotated[str, AfterValidator(_short)]
 """Of an agent, a profile or scenarios: a name, a path, a model string or a selection."""
 
 Images = Literal["request", "start", "none"]
-Role = Literal["doctor", "patient", "measurement", "moderator"]
 
 MAX_REPEATS = 100_000
 """Of each scenario; all that is to be played is listed before it starts."""
@@ -89,7 +89,7 @@ class Specification(_Part):
     seed: Sweep[int] = (0,)
     repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
     limits: LimitSpec = LimitSpec()
-    models: dict[Role, dict[str, float | int | str | bool]] = Field(default_factory=dict)
+    models: dict[RoleName, dict[str, float | int | str | bool]] = Field(default_factory=dict)
     """parameters of the model calls by role, e.g. `doctor: {temperature: 0}`"""
     images: Sweep[Images] = ("request",)
     language: Sweep[Name] = ("English",)
@@ -169,24 +169,17 @@ def named_in(path: Path | None) -> Iterator[None]:
 def arms(spec: Specification, gateway: "Gateway | None" = None) -> list[Arm]:
     """All combinations of the sweeps, with one way to models; InputError where a name is unknown."""
     cast, profiles, limits = spec.cast, spec.profiles, spec.limits
+    _check_arguments(spec)
     casts = [
         Cast(
-            doctor,
-            patient,
-            measurement,
-            moderator,
-            profiles=chosen,
-            arguments=spec.models,
+            **dict(zip(ROLES, players, strict=True)),
+            profiles=dict(zip(ROLES, names, strict=True)),
+            arguments={r: spec.models[r] for r, p in zip(ROLES, players, strict=True) if _fits(spec, r, p)},
             gateway=gateway,
             language=language,
         )
-        for doctor, patient, measurement, moderator in product(
-            cast.doctor, cast.patient, cast.measurement, cast.moderator
-        )
-        for chosen in (
-            dict(zip(("doctor", "patient", "measurement", "moderator"), names, strict=True))
-            for names in product(profiles.doctor, profiles.patient, profiles.measurement, profiles.moderator)
-        )
+        for players in product(*(getattr(cast, role) for role in ROLES))
+        for names in product(*(getattr(profiles, role) for role in ROLES))
         for language in spec.language
     ]
     return [
@@ -195,6 +188,20 @@ def arms(spec: Specification, gateway: "Gateway | None" = None) -> list[Arm]:
             casts, spec.seed, limits.max_turns, limits.minutes, limits.budget, spec.images
         )
     ]
+
+
+def _check_arguments(spec: Specification) -> None:
+    """InputError where a role has arguments and no model to take them."""
+    for role in spec.models:
+        players = getattr(spec.cast, role)
+        if not any(_fits(spec, role, player) for player in players):
+            name = next(iter(spec.models[role]), "")
+            raise InputError(f"arguments such as {name}= are for models; `{players[0]}` is none")
+
+
+def _fits(spec: Specification, role: RoleName, player: str | None) -> bool:
+    """Whether the role's arguments are for this player: of several, only models take them."""
+    return bool(spec.models.get(role)) and player is not None and resolve(role, player).kind == "model"
 
 
 def jobs(spec: Specification, all_arms: list[Arm]) -> Iterator[Job]:

@@ -1,17 +1,19 @@
 """What a model is sent: nothing that its role may not know, and a history that only grows at its end."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clinicenv import protocol
+from clinicenv import protocol, toolcalls
 from clinicenv.agents.cards import load_card
 from clinicenv.agents.cast import Cast
-from clinicenv.agents.prompts import manner, messages
+from clinicenv.agents.prompts import SILENT, manner, messages
 from clinicenv.clinic.lexicon import label
 from clinicenv.consultation import Consultation, Turn
 from clinicenv.events import (
@@ -21,11 +23,13 @@ from clinicenv.events import (
     OrderTests,
     Plan,
     Report,
+    Result,
     Role,
     Say,
     Unparsed,
 )
 from clinicenv.files import InputError
+from clinicenv.models.call import ToolCall
 from clinicenv.models.templates import render
 from clinicenv.profile import BiasProfile
 from clinicenv.scenario import Scenario, load_scenario, select
@@ -135,6 +139,121 @@ def _next_act(turn: Turn, todo: Iterator[list[Any]], data: st.DataObject) -> Any
 
 def _as_text(act: Any) -> str:
     return act.text if isinstance(act, Say) else "" if isinstance(act, Report) else protocol.render(act)
+
+
+# The same by tool calls
+
+
+def replies() -> st.SearchStrategy[tuple[str, list[ToolCall]]]:
+    """What a model may send: text, and calls that can be read or not, with all kinds of ids."""
+    items = st.lists(st.sampled_from(["ECG", "troponin", "heart", "no such test", ""]), max_size=3)
+    sound = items.map(lambda listed: json.dumps({"items": listed}))
+    odd = ["", "null", "[1]", '{"items": [', "{}", "\ud83d", '{"items": "ECG; CRP"}', "\x00"]
+    name = st.sampled_from(
+        ["examine", "order_tests", "order_tests", "request_image", "prescribe", "", "no name!", "diagnose"]
+    )
+    id = st.sampled_from(["", "call_0", "call_1", "an id with spaces", "\x00", "chatcmpl-tool-9f"])
+    calls = st.lists(st.builds(ToolCall, id, name, sound | st.sampled_from(odd)), max_size=4)
+    texts = ["", "  ", "When did it start?", "ORDER: ECG", "ORDER:", "Hm.\nEXAMINE: heart; ECG"]
+    return st.tuples(st.sampled_from(texts), calls)
+
+
+def taken(reply: tuple[str, list[ToolCall]], turn: Turn) -> list[Any]:
+    """The reply as the doctor's act, with what the history needs of it."""
+    text, calls = reply
+    first, *others = toolcalls.read(calls, text, turn.legal)
+    kept = {"raw": text, "calls": [{"id": c.id, "name": c.name, "arguments": c.arguments} for c in calls]}
+    return [replace(first, aside=kept), *others]
+
+
+def assert_strict(sent: Sequence[dict[str, Any]]) -> None:
+    """What servers that check their messages want."""
+    assert [m["role"] for m in sent].count("system") == 1
+    assert sent[0]["role"] == "system"
+    talk = [m["role"] for m in sent[1:] if m["role"] != "tool"]
+    assert talk == ["user", "assistant"] * (len(talk) // 2) + ["user"]
+    assert sent[-1]["role"] == "user"
+    waiting: list[str] = []
+    for message in sent:
+        if message["role"] == "tool":
+            assert waiting.pop(0) == message["tool_call_id"]
+        assert message["role"] == "tool" or not waiting
+        assert message["content"].strip() or message.get("tool_calls")
+        json.dumps(message, ensure_ascii=False).encode()
+        for call in message.get("tool_calls", ()):
+            assert call["id"]
+            assert call["id"] not in waiting
+            waiting.append(call["id"])
+            assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", call["function"]["name"])
+            assert isinstance(json.loads(call["function"]["arguments"]), dict)
+        assert "tool_calls" not in message or message["tool_calls"]
+    assert not waiting
+
+
+@given(scenario=st.sampled_from(SCENARIOS), acts=st.lists(replies(), min_size=1, max_size=6))
+@settings(max_examples=80, deadline=None)
+def test_by_tools_too_each_prompt_and_its_reply_begin_the_next_and_a_strict_server_takes_it(
+    scenario: Scenario, acts: list[tuple[str, list[ToolCall]]]
+) -> None:
+    consultation = consult(scenario, max_turns=7)
+    earlier: list[dict[str, Any]] = []
+    todo = iter(acts)
+    while turn := consultation.pending:
+        if turn.role is not Role.DOCTOR:
+            consultation.submit(Report(()) if Report in turn.legal else Say("It hurts."))
+            continue
+        sent = messages(turn.view, SYSTEM["doctor"] or "", turn.legal, by_tools=True)
+        assert_strict(sent)
+        assert sent[: len(earlier)] == earlier
+        reply = next(todo, None)
+        if reply is None:
+            return
+        said = toolcalls.assistant(reply[0], reply[1])
+        earlier = [*sent, said if said["content"] or reply[1] else {**said, "content": SILENT}]
+        consultation.submit(taken(reply, turn))
+
+
+@given(acts=st.lists(ACT, min_size=1, max_size=5))
+@settings(max_examples=30, deadline=None)
+def test_acts_of_another_doctor_read_as_tool_calls_with_ids_of_their_own(acts: list[list[Any]]) -> None:
+    """As after a fork: the turns before it were played by somebody who called no tools."""
+    consultation = consult(load_scenario("sharp-chest-pain-01"), max_turns=7)
+    todo = iter(acts)
+    while turn := consultation.pending:
+        if turn.role is not Role.DOCTOR:
+            consultation.submit(Report(()) if Report in turn.legal else Say("It hurts."))
+            continue
+        sent = messages(turn.view, SYSTEM["doctor"] or "", turn.legal, by_tools=True)
+        assert_strict(sent)
+        ids = [m["tool_call_id"] for m in sent if m["role"] == "tool"]
+        assert len(set(ids)) == len(ids)
+        if (act := next(todo, None)) is None:
+            return
+        consultation.submit(act)
+
+
+def test_a_result_stands_once_in_its_calls_answer_or_in_the_users_message() -> None:
+    consultation = consult(load_scenario("sharp-chest-pain-01"))
+    turn = consultation.pending
+    assert turn
+    call = ToolCall("call_7", "order_tests", json.dumps({"items": ["ECG"]}))
+    consultation.submit(taken(("ORDER: troponin", [call]), turn))
+    results = (
+        Result("ECG", "ECG", "SINUS", "test"),
+        Result("troponin", "troponin", "NORMAL TROPONIN", "test"),
+    )
+    measured = consultation.pending
+    assert measured
+    assert [i for a in measured.view.orders for i in a.items] == ["troponin", "ECG"]
+    consultation.submit(Report((results[1], results[0])))
+    turn = consultation.pending
+    assert turn
+    *_, called, answered, newest = messages(turn.view, "x", turn.legal, by_tools=True)
+    assert called["content"] == "ORDER: troponin"
+    assert answered["tool_call_id"] == "call_7"
+    assert "SINUS" in answered["content"]
+    assert "SINUS" not in newest["content"]
+    assert "NORMAL TROPONIN" in newest["content"]
 
 
 def test_a_doctors_message_ends_with_the_turn_and_its_acts_come_back_as_written() -> None:
