@@ -32,7 +32,8 @@ _THINK = (
     "[Before this counts, think in a few sentences, to yourself: what speaks against it, what dangerous cause"
     " is not ruled out, what you did not ask, examine or test.]"
 )
-_DECIDE = "[Now write your whole reply for this turn: the same, another, or a question or test instead.]"
+_DECIDE = "[Now write your whole reply for this turn: the same{}.]"
+_OR_ELSE = (" or another diagnosis", ", another diagnosis, or a question or test instead")
 _NOT_READ = "[Nothing of that could be read. {}\nWrite your whole reply again.]"
 _QUESTIONS = "[You may ask {} questions in a turn, and this has {}. Write your whole reply again.]"
 _NO_ANALYSIS = "[{}]"
@@ -203,7 +204,9 @@ class ModelDoctor:
         thought = await inner.ask("reflect", _THINK)
         aside["reflection"] = {"before": reply.text, **_calls(reply.calls), "thought": thought.text}
         inner.add(thought)
-        again, second = await self._decide(inner, "reflect", _DECIDE, aside)
+        view = inner.turn.view
+        prompt = _DECIDE.format(_OR_ELSE[view.turn < view.max_turns])
+        again, second = await self._decide(inner, "reflect", prompt, aside)
         return (acts, reply) if _unread(again) else (again, second)
 
     def _add(self, inner: "_Inner", reply: Reply, acts: list[Action]) -> None:

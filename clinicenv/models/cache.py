@@ -95,7 +95,8 @@ class Cache:
             raise self._error("is damaged", "delete it, and the models will be asked again") from e
 
     def put(self, key: str, model: str, reply: Reply) -> Reply:
-        """Keeps the reply; the one to go on with: where another process was first, its reply stays."""
+        """Keeps the reply, and returns the one to go on with: where the same was answered before, in another
+        task or process, that reply stays."""
         if self._connection is None or self.mode != "readwrite":
             return reply
         row = (key, model, datetime.now(UTC).isoformat(timespec="seconds"), _text(reply))

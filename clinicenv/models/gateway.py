@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakValueDictionary
 
 from clinicenv.models.cache import Cache
 from clinicenv.models.call import LONGEST, MAX_TEXT, Model, ModelError, Reply, Request
@@ -22,7 +21,6 @@ class Connection:
         self._backend, self._cache, self.price = backend, cache, price
         self._name = str(backend)
         self._identity = identity or self._name  # for the cache: the same replies come from the same
-        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def __str__(self) -> str:
         return self._name
@@ -37,12 +35,11 @@ class Connection:
         if self._cache is None:
             return await self._ask(request, on_text)
         key = Cache.key(self._identity, request, attempt)
-        async with self._asking.setdefault(key, asyncio.Lock()):  # who asks the same at once gets the same
-            if known := self._cache.get(key):
-                if on_text is not None:
-                    on_text(known.text)
-                return known
-            return self._cache.put(key, self._name, await self._ask(request, on_text))
+        if known := self._cache.get(key):
+            if on_text is not None:
+                on_text(known.text)
+            return known
+        return self._cache.put(key, self._name, await self._ask(request, on_text))
 
     async def _ask(self, request: Request, on_text: Callable[[str], None] | None) -> Reply:
         reply = await self._backend.complete(request, on_text)

@@ -171,7 +171,7 @@ def summarise(line: Line, calls: Calls) -> ResultLine:
         return ResultLine(
             key=key,
             scenario=header["scenario"],
-            arm=_arm(header),
+            arm=arm_of(header),
             status=outcome["status"],
             reason=outcome["reason"],
             marks=_marks(header["task"], line.data.get("events", [])),
@@ -193,7 +193,7 @@ def summarise(line: Line, calls: Calls) -> ResultLine:
 USUAL = {"patient": "scripted", "measurement": "scripted"}
 
 
-def _arm(header: Mapping[str, Any]) -> str:
+def arm_of(header: Mapping[str, Any]) -> str:
     """What sets this consultation apart from others of its run, in words: `scripted`, or
     `openai:small, patient openai:large, patient profile anxious, seed 1`."""
     cast = header.get("cast", {})

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import FakeServer, Messages, script
+from fake_server import Answer, FakeServer, Messages, script
 
 from clinicenv.agents.calls import CALL_LOG
 from clinicenv.agents.cards import load_card
 from clinicenv.agents.cast import Cast, aplay
 from clinicenv.agents.model import ModelAgent, read_verdicts
-from clinicenv.consultation import Turn
+from clinicenv.cli.main import call
+from clinicenv.consultation import Consultation, Turn
 from clinicenv.events import Action, Diagnose, Leave, Notice, OrderTests, Report, Say, Trajectory, Unparsed
 from clinicenv.files import InputError
 from clinicenv.models import loop
@@ -35,7 +37,7 @@ def model(*lines: str, **options: Any) -> Iterator[tuple[FakeServer, str]]:
 
 
 @contextmanager
-def unscripted(*lines: str) -> Iterator[tuple[FakeServer, str]]:
+def unscripted(*lines: Answer) -> Iterator[tuple[FakeServer, str]]:
     """A server that says one line after the other, whatever it is asked."""
     left = iter(lines)
     with FakeServer(lambda _: next(left)) as server:
@@ -278,3 +280,145 @@ async def test_a_model_can_be_awaited_on_a_loop_of_ones_own() -> None:
 def test_a_card_without_a_model_cannot_play() -> None:
     with pytest.raises(InputError, match="names no model"):
         ModelAgent(load_card("doctor", "chat"))
+
+
+# A patient that plays the doctor
+
+
+def test_a_patients_reply_ends_where_it_goes_on_as_the_doctor() -> None:
+    both = "Two days ago.\n**Doctor:** I see. DIAGNOSE: gout\nPatient: Thank you."
+    with model(both) as (_, name):
+        t = play(CHEST, Cast(doctor(Say("Since when?"), DONE), name))
+    (say,) = (e.what for e in t.events if e.role == "patient" and e.turn)
+    assert isinstance(say, Say)
+    assert say.text == "Two days ago."
+    assert say.aside
+    assert say.aside["raw"] == both
+
+
+def test_a_patient_that_starts_as_the_doctor_is_asked_again_once() -> None:
+    with unscripted("Doctor: Where does it hurt?", "It hurts here.") as (server, name):
+        t = play(CHEST, Cast(doctor(Say("Since when?"), DONE), name))
+    (say,) = (e.what for e in t.events if e.role == "patient" and e.turn)
+    assert isinstance(say, Say)
+    assert say.text == "It hurts here."
+    assert say.aside
+    assert say.aside["again"] == [{"raw": "Doctor: Where does it hurt?"}]
+    assert say.aside["usage"]["completion_tokens"] == 8
+    assert "Write only what the patient says" in prompts(server)[1][-1]["content"]
+    assert server.requests[0].body["seed"] != server.requests[1].body["seed"]
+
+
+def test_what_a_patient_was_asked_again_is_in_no_later_prompt() -> None:
+    with unscripted("Doctor: Where?", "It hurts here.", "No fever.") as (server, name):
+        play(CHEST, Cast(doctor(Say("Since when?"), Say("Any fever?"), DONE), name))
+    first, _, third = prompts(server)
+    assert third[: len(first)] == first
+    assert third[len(first)] == {"role": "assistant", "content": "It hurts here."}
+    assert "Where?" not in str(third)
+
+
+def test_a_patient_that_stays_the_doctor_is_the_simulators_fault() -> None:
+    with model("Doctor: Where does it hurt?") as (_, name):
+        t = play(CHEST, Cast(doctor(Say("Since when?"), DONE), name))
+    assert t.outcome
+    assert (t.outcome.status, t.outcome.reason) == ("error", "failed")
+    (failed,) = (e.what for e in t.events if e.what.type == "failed")
+    assert failed.role == "patient"
+
+
+def test_thoughts_of_every_role_go_to_its_aside_and_nowhere_else() -> None:
+    said = {
+        "pat": "<think>SECRET</think>It hurts.",
+        "meas": {"content": "4.2 units", "reasoning": "SECRET"},
+        "mod": {"content": "1. same", "reasoning_content": "SECRET"},
+    }
+    acts = ([Say("Hello."), OrderTests(("quantum tricorder",))], Say("Go on."), DONE)
+    with FakeServer({name: lambda _, name=name: said[name] for name in said}) as server:
+        roles = {
+            role: f"openai:{name}@{server.url}"
+            for role, name in zip(("patient", "measurement", "moderator"), said, strict=True)
+        }
+        t = play(CHEST, Cast(doctor(*acts), **roles))
+    kept = {e.role: e.what.aside for e in t.events if getattr(e.what, "aside", None)}
+    assert {role: aside["reasoning"] for role, aside in kept.items()} == dict.fromkeys(roles, "SECRET")
+    assert all(aside["usage"].keys() == {"prompt_tokens", "completion_tokens"} for aside in kept.values())
+    assert kept["measurement"]["raw"] == {"quantum tricorder": ["4.2 units"]}
+    assert "SECRET" not in str(prompts(server))
+
+
+def test_a_result_that_took_two_calls_counts_both() -> None:
+    with unscripted("", "4.2 units") as (server, name):
+        t = play(CHEST, Cast(doctor(OrderTests(("quantum tricorder",)), DONE), measurement=name))
+    (report,) = (e.what for e in t.events if isinstance(e.what, Report))
+    assert report.results[0].text == "4.2 units"
+    assert report.aside
+    assert report.aside["raw"] == {"quantum tricorder": ["", "4.2 units"]}
+    words = sum(len(m["content"].split()) for sent in prompts(server) for m in sent)
+    assert report.aside["usage"] == {"prompt_tokens": words, "completion_tokens": 2}
+
+
+# AgentClinic's roles
+
+
+def test_agentclinics_four_roles_play_a_case() -> None:
+    said = {
+        "doc": script(("When did it start?", "REQUEST TEST: ECG", "DIAGNOSIS READY: acute pericarditis")),
+        "pat": lambda _: "Two days ago, doctor.",
+        "meas": lambda _: "Normal.",
+        "mod": lambda _: "1. Yes",
+    }
+    with FakeServer(said) as server:
+        roles = dict(zip(("doctor", "patient", "measurement", "moderator"), said, strict=True))
+        cast = Cast(**{role: f"agentclinic=openai:{name}@{server.url}" for role, name in roles.items()})
+        t = play(CHEST, cast)
+    assert t.outcome
+    assert (t.outcome.status, t.outcome.reason, t.outcome.turns) == ("terminated", "diagnose", 3)
+    assert [type(e.what) for e in t.events if e.role == "doctor"] == [Say, OrderTests, Diagnose]
+    assert [e.what.verdicts for e in t.events if e.what.type == "judge"] == [("same",)]
+    (report,) = (e.what for e in t.events if isinstance(e.what, Report))
+    assert report.results[0].text in server.requests[-2].body["messages"][-1]["content"]
+    assert {seat["agent"]["name"] for seat in t.header.cast.values()} == {"agentclinic"}
+
+
+# Language
+
+
+def test_model_roles_are_told_the_language_and_the_log_says_it() -> None:
+    with model("Seit zwei Tagen.") as (server, name):
+        with FakeServer(script(("Seit wann?", "DIAGNOSE: acute pericarditis"))) as other:
+            cast = Cast(f"openai:d@{other.url}", name, language="German")
+            german = play(CHEST, cast)
+        assert "Speak German" in prompts(server)[0][0]["content"]
+        assert "Speak German" in other.requests[0].body["messages"][0]["content"]
+    for role in ("doctor", "patient"):
+        assert german.header.cast[role]["agent"]["language"] == "German"
+
+
+def test_another_language_is_another_consultation_and_english_is_none() -> None:
+    def key(language: str) -> str:
+        cards = (load_card(role, "chat") for role in ("doctor", "patient"))
+        named = (card.model_copy(update={"model": "openai:tiny@http://localhost:9/v1"}) for card in cards)
+        cast = Cast(*(ModelAgent(card, language=language) for card in named))
+        return Consultation(load_scenario(CHEST), cast).key
+
+    assert len({key(""), key("German"), key("French")}) == 3
+    with model("Hello.") as (_, name):
+        assert Cast(name, name, language="English").seats == Cast(name, name).seats
+
+
+@pytest.mark.parametrize("scripted", ["doctor", "patient"])
+def test_scripted_roles_say_that_they_speak_english_only(
+    scripted: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other = "patient" if scripted == "doctor" else "doctor"
+    with model("Hello.") as (server, name):
+        out = ("--out", str(tmp_path / "r"))
+        players = ("--" + scripted, "scripted", "--" + other, name)
+        assert call(["run", "--language", "German", *players, *out]) == 2
+        err = capsys.readouterr().err
+        assert "English only" in err
+        assert scripted in err
+        assert not server.requests
+        with pytest.raises(InputError, match="English only"):
+            Cast(**{scripted: "scripted", other: name}, language="German")

@@ -11,6 +11,9 @@ import pytest
 import yaml
 from conftest import ROOT
 from fake_server import Answer, FakeServer, Messages, calling
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_prompts import assert_strict
 
 from clinicenv.agents.cards import AgentCard, load_card
 from clinicenv.agents.cast import Cast, play
@@ -376,6 +379,14 @@ def test_before_a_diagnosis_counts_it_is_thought_over_and_may_change() -> None:
     assert "THOUGHT" not in heard(log)
 
 
+def test_only_before_the_last_turn_a_question_instead_is_offered() -> None:
+    with saying(END, "Hm.", "When?", END, "Hm.", END) as server:
+        log = consult(server, chat(reflect=True), max_turns=2)
+    assert ended_well(log, 2)
+    assert "question or test instead" in newest(server, 2)
+    assert "the same or another diagnosis" in newest(server, 5)
+
+
 def test_what_was_thought_is_in_no_later_prompt() -> None:
     card = chat(reflect=True)
     said = ("DIAGNOSE: gout", "A THOUGHT.", "ORDER: ECG", END, "Another.", END)
@@ -594,6 +605,59 @@ def test_notes_are_kept_out_of_the_dialogue_and_stand_in_aside(tmp_path: Path) -
     assert asides(log)[0]["notebook"] == NOTES
     assert NOTES in prompts(server)[0][0]["content"]
     assert NOTES not in str(prompts(server)[0][1:])
+
+
+# Whatever a model replies
+
+SAID = st.sampled_from(
+    (
+        *("", "When did it start?", "When? Where? Why?", "ORDER:", "ORDER: ECG", "Patient: It hurts.", END),
+        *("LOOKUP books: pericarditis", "Hm.\nLOOKUP no: pericarditis\nPatient: Hm.", analysis(), "{"),
+        "<think>Hm.</think>EXAMINE: heart",
+    )
+)
+CALLED = st.sampled_from(
+    (
+        ("lookup", {"source": "books", "query": "pericarditis"}),
+        ("lookup", "{"),
+        ("order_tests", {"items": ["ECG", "troponin"]}),
+        ("examine", {"items": []}),
+        ("prescribe", "null"),
+        ("", {}),
+        ("diagnose", {"differential": ["gout"]}),
+    )
+)
+REPLY = st.builds(
+    lambda text, calls: calling(*calls, content=text) if calls else text,
+    SAID,
+    st.lists(CALLED, max_size=3),
+)
+
+
+@pytest.mark.parametrize("protocol", ["text", "tools"])
+@pytest.mark.parametrize("steps", [(), load_card("doctor", "amie").steps], ids=["one call", "steps"])
+def test_whatever_a_model_replies_a_strict_server_takes_each_prompt_and_the_log_has_it(
+    books: dict[str, str], protocol: str, steps: Any
+) -> None:
+    base = load_card("doctor", "tools" if protocol == "tools" else "chat")
+    changes = {"lookup": books, "reflect": True, "max_questions": 2, "steps": steps}
+    card = base.model_copy(update=changes)
+
+    @given(replies=st.lists(REPLY, min_size=60, max_size=60))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(replies: list[Answer]) -> None:
+        with saying(*replies) as server:
+            log = consult(server, card, max_turns=3)
+        assert log.outcome
+        assert log.outcome.status in ("terminated", "truncated")
+        for sent in prompts(server):
+            assert_strict(sent)
+        assert Trajectory.from_json(log.to_json()).to_json() == log.to_json()
+        assert len(asides(log)) == log.outcome.turns
+        assert "LOOKUP" not in heard(log)
+        assert "<think>" not in heard(log)
+
+    check()
 
 
 # Another doctor after this one

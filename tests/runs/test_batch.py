@@ -12,6 +12,13 @@ from pathlib import Path
 
 from conftest import ROOT, clinicenv
 
+from clinicenv.agents.cast import Cast
+from clinicenv.consultation import Turn
+from clinicenv.events import Say
+from clinicenv.models import loop
+from clinicenv.runs import batch
+from clinicenv.runs.spec import Arm, Specification, jobs
+
 BATCH = ("run", "--doctor", "random", "--doctor", "scripted", "--repeats", "12", "--seed", "1")
 N = 2 * 12 * 6
 
@@ -74,3 +81,25 @@ def test_resuming_a_finished_run_plays_nothing(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "r" / "trajectories.jsonl").read_bytes() == before
     assert "accuracy" in again.stdout
+
+
+class Checked:
+    """An agent of one's own that wants to be checked before a run."""
+
+    def __init__(self) -> None:
+        self.settings = {"kind": "plugin", "name": "checked"}
+        self.checks = 0
+
+    async def preflight(self) -> None:
+        self.checks += 1
+
+    def act(self, turn: Turn) -> Say:
+        return Say("How are you?")
+
+
+def test_whoever_can_be_checked_is_checked_once_however_many_arms_have_it() -> None:
+    doctor, other = Checked(), Checked()
+    casts = (Cast(doctor), Cast(doctor, patient=other))
+    arms = [Arm(cast, seed, {}, "request") for cast in casts for seed in (0, 1)]
+    loop.run(batch.preflight(list(jobs(Specification(), arms))))
+    assert (doctor.checks, other.checks) == (1, 1)
