@@ -1,14 +1,14 @@
 """One call of a role's model: its settings, its seed, and the record of it."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from clinicenv.agents.calls import ATTEMPT, CALL_LOG
 from clinicenv.consultation import AgentError, Turn
 from clinicenv.files import InputError
 from clinicenv.models import loop
-from clinicenv.models.call import Message, ModelError, Reply, Request
+from clinicenv.models.call import Message, ModelError, Reply, Request, Usage
 from clinicenv.models.gateway import Connection
 
 T = TypeVar("T")
@@ -63,13 +63,14 @@ class Asker:
         try:
             reply = await on_loop(self.connection.complete(request, attempt=ATTEMPT.get()))
         except ModelError as e:
-            _log({**record, "error": e.kind})
+            spent = {**tokens([e.usage]), "usd": self.connection.usd(e)} if e.usage else {}
+            _log({**record, **spent, "error": e.kind})
             raise AgentError(e.cause) from e
         _log({**record, **self._figures(reply)})
         return reply
 
     def _figures(self, reply: Reply) -> dict[str, Any]:
-        figures: dict[str, Any] = {"prompt_tokens": None, "completion_tokens": None, **usage_of([reply])}
+        figures: dict[str, Any] = {"prompt_tokens": None, "completion_tokens": None, **tokens([reply.usage])}
         figures |= {
             "usd": self.connection.usd(reply),
             "tries": reply.tries,
@@ -82,8 +83,13 @@ class Asker:
 
 def usage_of(replies: Sequence[Reply]) -> dict[str, int]:
     """The tokens of all replies together, by kind; empty where no server counted."""
+    return tokens(reply.usage for reply in replies)
+
+
+def tokens(usages: Iterable[Usage | None]) -> dict[str, int]:
+    """Tokens added up by kind; empty where none were counted."""
     total: dict[str, int] = {}
-    for usage in (reply.usage for reply in replies if reply.usage):
+    for usage in filter(None, usages):
         counts = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
         rest = {"cached_tokens": usage.cached_tokens, "reasoning_tokens": usage.reasoning_tokens}
         for kind, count in {**counts, **{k: v for k, v in rest.items() if v}}.items():

@@ -19,17 +19,6 @@ MAX_TEXT = 100_000
 """The longest reply in characters, its tool calls included: more is no turn of a talk."""
 
 
-class ModelError(Exception):
-    """A model could not be asked, or did not answer. `cause` is one sentence, without the key."""
-
-    def __init__(self, cause: str, kind: Kind):
-        super().__init__(cause, kind)
-        self.cause, self.kind = cause, kind
-
-    def __str__(self) -> str:
-        return self.cause
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked.
@@ -66,6 +55,18 @@ class Usage:
     completion_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+
+
+class ModelError(Exception):
+    """A model could not be asked, or did not answer. `cause` is one sentence, without the key; `usage` is
+    that of a reply which was no use."""
+
+    def __init__(self, cause: str, kind: Kind, usage: Usage | None = None):
+        super().__init__(cause, kind)
+        self.cause, self.kind, self.usage = cause, kind, usage
+
+    def __str__(self) -> str:
+        return self.cause
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from clinicenv.models.call import MAX_TEXT, ToolCall, Usage
 class BadBody(Exception):
     """The body is no chat completion; `args[0]` says how. Asking again may help, `again` times at most."""
 
-    def __init__(self, how: str, again: int = 9):
+    def __init__(self, how: str, again: int = 9, usage: Usage | None = None):
         super().__init__(how)
-        self.again = again
+        self.again, self.usage = again, usage
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -50,14 +50,15 @@ def read(content: bytes) -> Completion:
     text, inner = thoughts.split(_whole(_text(said)))
     calls = _calls(message.get("tool_calls"))
     length = len(text) + sum(len(call.name) + len(call.arguments) for call in calls)
+    usage = _usage(answer.get("usage"))
     if length > MAX_TEXT:
-        raise BadBody(f"has {length:,} characters, more than a turn of a talk can have", again=1)
+        raise BadBody(f"has {length:,} characters, more than a turn of a talk can have", again=1, usage=usage)
     inner += [t for f in ("reasoning_content", "reasoning") if isinstance(t := message.get(f), str)]
     reasoning = _whole("\n".join(t.strip() for t in dict.fromkeys(inner))) or None
     return Completion(
         text=text,
         reasoning=reasoning,
-        usage=_usage(answer.get("usage")),
+        usage=usage,
         finish_reason=finish if isinstance(finish, str) else None,
         calls=calls,
         refusal=_refusal(message, finish) if said is None else None,

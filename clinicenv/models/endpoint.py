@@ -4,14 +4,16 @@ import asyncio
 import atexit
 import json
 import os
+import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from clinicenv.files import InputError, printable
 from clinicenv.models import completion, loop
-from clinicenv.models.call import LONGEST, Kind, ModelError, Reply, Request
+from clinicenv.models.call import LONGEST, Kind, ModelError, Reply, Request, Usage
 from clinicenv.models.errors import by_status, quote, refused_setting
 from clinicenv.models.limits import Limiter
 from clinicenv.models.names import ModelName, checked_url
@@ -22,6 +24,9 @@ NO_KEY = "none"
 
 _PAUSE = 0.05
 """Seconds before the first asking again for a bad body; doubled each time."""
+
+_LONGEST_WAIT = 60.0
+"""Seconds; a server that asks for more is asked again earlier, as the SDK does."""
 
 _HERE = {"127.0.0.1", "localhost", "::1"}
 _OWN_FIELDS = {"model", "messages", "stream", "tools", "response_format"}
@@ -49,6 +54,7 @@ class _Server:
         """Sees every answer, also those after which the SDK tries again."""
         if response.status_code == 429:
             self.limiter.backed_off()
+            response.headers["x-should-retry"] = "false"  # we wait ourselves, without holding a slot
         elif response.status_code < 400:
             self.limiter.went_well()
 
@@ -68,6 +74,15 @@ def _close() -> None:
 
     if mine:
         loop.run(close_all())
+
+
+@dataclass(slots=True)
+class _Made:
+    """What one call took: tries, seconds in which it had a slot, and the settings that were left out."""
+
+    tries: int = 0
+    seconds: float = 0.0
+    dropped: tuple[str, ...] = ()
 
 
 class Endpoint:
@@ -109,33 +124,43 @@ class Endpoint:
         """
         if taken := _OWN_FIELDS & request.settings.keys():
             raise InputError(f"the setting `{min(taken)}` cannot be set by hand; remove it")
-        server = self._server()
-        async with server.limiter:
-            started = time.perf_counter()
-            try:
-                async with asyncio.timeout(limit := LONGEST * self._timeout):
-                    reply, tries, dropped = await self._ask(server, request)
-            except TimeoutError:
-                what = f"no reply within {limit:g} s, all tries together; is the server overloaded?"
-                raise self._error(what, "timeout") from None
-            seconds = time.perf_counter() - started
+        made = _Made()
+        reply = await self._in_turn(self._server(), request, made)
         if reply.refusal:
-            raise self._error(self._quote(reply.refusal), "refused")
+            raise self._error(self._quote(reply.refusal), "refused", usage=reply.usage)
         if not reply.text and not reply.calls and reply.finish_reason == "length":
             what = "the token limit ended the reply before any text; raise max_tokens"
-            raise self._error(what, "bad_reply")
+            raise self._error(what, "bad_reply", usage=reply.usage)
         if on_text is not None:
             on_text(reply.text)
-        return Reply(
-            reply.text,
-            reply.reasoning,
-            reply.usage,
-            seconds,
-            tries,
-            reply.finish_reason,
-            reply.calls,
-            dropped,
-        )
+        rest = (reply.finish_reason, reply.calls, made.dropped)
+        return Reply(reply.text, reply.reasoning, reply.usage, made.seconds, made.tries, *rest)
+
+    async def _in_turn(self, server: _Server, request: Request, made: "_Made") -> completion.Completion:
+        """The completion. After a 429 the slot goes back before the wait, or the calls that wait would keep
+        all others off."""
+        import openai
+
+        refused = 0
+        while True:
+            async with server.limiter:
+                started = time.perf_counter()
+                try:
+                    async with asyncio.timeout(limit := LONGEST * self._timeout):
+                        return await self._ask(server, request, made)
+                except TimeoutError:
+                    what = f"no reply within {limit:g} s, all tries together; is the server overloaded?"
+                    raise self._error(what, "timeout") from None
+                except openai.RateLimitError as e:
+                    made.tries += _tries(e.request)
+                    error = self._status_error(e, made.tries)
+                    wait = _wait(e.response.headers, refused)
+                finally:
+                    made.seconds += time.perf_counter() - started
+            if refused >= self._retries or "quota" in error.cause:
+                raise error
+            refused += 1
+            await asyncio.sleep(wait)
 
     async def probe(self) -> None:
         """Asks for one token and waits at most 10 s; ModelError if key, address or model is wrong.
@@ -182,33 +207,34 @@ class Endpoint:
             _servers[where] = _Server(self.url, self._key, self._concurrency)
         return _servers[where]
 
-    async def _ask(
-        self, server: _Server, request: Request
-    ) -> tuple[completion.Completion, int, tuple[str, ...]]:
-        """The completion, the number of tries, and the settings that were left out."""
+    async def _ask(self, server: _Server, request: Request, made: "_Made") -> completion.Completion:
+        """The completion, without the settings that the server refuses; openai.RateLimitError after a 429."""
         import openai
 
         refused = server.refused.setdefault(self.name.model, set())
         asked = request.settings.keys() | ({"schema"} if request.schema is not None else set())
-        tries = bad = 0
+        bad = 0
         while True:
             sent = asked - refused  # other calls may learn meanwhile what is refused
             body = self._body(request, refused)
             try:
-                content, took = await self._post(server, body, self._retries, self._timeout)
+                content, tries = await self._post(server, body, self._retries, self._timeout)
+            except openai.RateLimitError:
+                raise
             except openai.APIStatusError as e:
                 setting = refused_setting(e, sent)
                 if setting is None:
                     raise self._status_error(e) from None
                 refused.add(setting)
-                tries += 1
+                made.tries += 1
                 continue
-            tries += took
+            made.tries += tries
+            made.dropped = tuple(sorted(asked - sent))
             try:
-                return completion.read(content), tries, tuple(sorted(asked - sent))
+                return completion.read(content)
             except completion.BadBody as e:
                 if bad >= min(self._retries, e.again):  # the SDK asks again after errors only
-                    raise self._bad_reply(e, content, tries) from None
+                    raise self._bad_reply(e, content, made.tries) from None
                 await asyncio.sleep(_PAUSE * 2**bad)
                 bad += 1
 
@@ -260,15 +286,15 @@ class Endpoint:
 
     def _bad_reply(self, e: completion.BadBody, content: bytes, tries: int) -> ModelError:
         said = self._quote(content[:1000].decode(errors="replace"))
-        return self._error(f"the reply {e}: {said}".rstrip(": "), "bad_reply", tries)
+        return self._error(f"the reply {e}: {said}".rstrip(": "), "bad_reply", tries, e.usage)
 
-    def _status_error(self, e: Any) -> ModelError:
-        """What an openai.APIStatusError means."""
+    def _status_error(self, e: Any, tries: int = 0) -> ModelError:
+        """What an openai.APIStatusError means; `tries` where the SDK did not make them."""
         said = self._quote(_says(e.body))
         says = f"({e.status_code}: {said})" if said else f"({e.status_code})"
         status = 404 if e.code == "model_not_found" else e.status_code
         mend_key = "set OPENAI_API_KEY" if self._key == NO_KEY else "check OPENAI_API_KEY"
-        return self._error(*by_status(status, says, mend_key), _tries(e.request))
+        return self._error(*by_status(status, says, mend_key), tries or _tries(e.request))
 
     def _connection_error(self, e: BaseException, tries: int, limit: float) -> ModelError:
         import aiohttp
@@ -282,10 +308,9 @@ class Endpoint:
         says = self._quote(str(e) or type(e).__name__)
         return self._error(f"the server broke off the connection ({says}); look at its log", "server", tries)
 
-    def _error(self, what: str, kind: Kind, tries: int = 1) -> ModelError:
-        return ModelError(
-            printable(f"{self}: {what}" + (f" (after {tries} tries)" if tries > 1 else "")), kind
-        )
+    def _error(self, what: str, kind: Kind, tries: int = 1, usage: Usage | None = None) -> ModelError:
+        after = f" (after {tries} tries)" if tries > 1 else ""
+        return ModelError(printable(f"{self}: {what}{after}"), kind, usage)
 
     def _quote(self, text: str) -> str:
         return quote(text, {self._key})
@@ -308,6 +333,19 @@ def _need_sdk() -> None:
         import openai  # noqa: F401
     except ImportError as e:
         raise InputError("asking a model needs the `models` extra: pip install 'clinicenv[models]'") from e
+
+
+def _wait(headers: Any, refused: int) -> float:
+    """Seconds to wait after a 429: what the server asks for, else a time that grows, and that differs from
+    call to call, so that those refused together do not come back together."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            asked = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if 0 < asked <= _LONGEST_WAIT:
+            return asked * random.uniform(1.0, 1.25)  # noqa: S311 - no secret, and in no trajectory
+    return min(8.0, 0.5 * 2.0 ** min(refused, 4)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def _tries(request: Any) -> int:

@@ -45,7 +45,7 @@ class Connection:
         reply = await self._backend.complete(request, on_text)
         if len(reply.text) > MAX_TEXT:
             what = f"{self}: the reply has {len(reply.text):,} characters; set max_tokens"
-            raise ModelError(what, "bad_reply")
+            raise ModelError(what, "bad_reply", reply.usage)
         return reply
 
     async def probe(self) -> None:
@@ -57,11 +57,11 @@ class Connection:
         if self._cache:
             self._cache.put(key, self._name, Reply("", None, None, 0.0, 1, None))
 
-    def usd(self, reply: Reply) -> float | None:
-        """What the reply cost, in dollars: 0 from the cache, None where no price or no usage is known."""
-        if reply.cached:
+    def usd(self, came: Reply | ModelError) -> float | None:
+        """What a call cost, in dollars: 0 from the cache, None where no price or no usage is known."""
+        if isinstance(came, Reply) and came.cached:
             return 0.0
-        return self.price.usd(reply.usage) if self.price and reply.usage else None
+        return self.price.usd(came.usage) if self.price and came.usage else None
 
 
 class _Limited:

@@ -129,19 +129,21 @@ class ChatModel:
         calls = tuple(_calls(message))
         if by_schema and calls and not text:  # providers without schemas are made to call a tool that has it
             text, calls = calls[0].arguments, ()
+        usage = _usage(message.usage_metadata)
         finish = _finish_reason(message.response_metadata)
         if not text and not calls:
             if refusal := message.additional_kwargs.get("refusal"):
-                raise self._fault(f"the model refused: {printable(str(refusal))[:200]}", "refused")
+                raise self._fault(f"the model refused: {printable(str(refusal))[:200]}", "refused", usage)
             if finish == "content_filter":
-                raise self._fault("the model or its server's content filter refused to reply", "refused")
+                raise self._fault(
+                    "the model or its server's content filter refused to reply", "refused", usage
+                )
             if finish == "length":
                 what = "the token limit ended the reply before any text; raise max_tokens"
-                raise self._fault(what, "bad_reply")
+                raise self._fault(what, "bad_reply", usage)
             if finish is None:
-                raise self._fault("the reply is empty", "bad_reply")
+                raise self._fault("the reply is empty", "bad_reply", usage)
         reasoning = "\n".join(t.strip() for t in dict.fromkeys([*written, *_reasoning(message)]))
-        usage = _usage(message.usage_metadata)
         return Reply(text, _whole(reasoning) or None, usage, seconds, 1, finish, calls, dropped)
 
     def _error(self, e: Exception) -> ModelError:
@@ -157,8 +159,8 @@ class ChatModel:
         ]
         return self._fault(*explain(e, variables[0] if variables else "it", secrets))
 
-    def _fault(self, what: str, kind: Kind) -> ModelError:
-        return ModelError(printable(f"{self}: {what}"), kind)
+    def _fault(self, what: str, kind: Kind, usage: Usage | None = None) -> ModelError:
+        return ModelError(printable(f"{self}: {what}"), kind, usage)
 
 
 def is_chat_model(thing: object) -> bool:

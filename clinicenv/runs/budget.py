@@ -154,6 +154,11 @@ def spent_before(calls: Iterable[Mapping[str, Any]], prices: Prices) -> float:
             price = prices.price_of(row.model)
             if price is None:
                 raise no_price(row.model)
+            if not row.prompt_tokens:
+                raise InputError(
+                    f"--max-cost cannot tell what this run has spent: a call of `{row.model}` has no count of"
+                    " tokens; start a run in another folder"
+                )
             usd = price.usd(Usage(row.prompt_tokens, row.completion_tokens, row.cached_tokens))
         spent += Fraction(usd)
     return float(spent)
