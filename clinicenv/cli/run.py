@@ -125,6 +125,8 @@ def _gateway(given: dict[str, Any]) -> "Gateway":
 
     mode: Mode = given["cache_mode"]
     cache = None if mode == "off" or given["dry_run"] else Cache(default_path(), mode)
+    if cache and mode == "read" and not cache.path.exists():
+        click.echo(f"clinicenv: there is no cache at {cache.path} yet, so every model is asked", err=True)
     return Gateway(cache, concurrency=given["concurrency"])
 
 

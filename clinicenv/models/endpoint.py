@@ -229,7 +229,7 @@ class Endpoint:
                 made.tries += 1
                 continue
             made.tries += tries
-            made.dropped = tuple(sorted(asked - sent))
+            made.dropped = tuple(_told(name) for name in sorted(asked - sent))
             try:
                 return completion.read(content)
             except completion.BadBody as e:
@@ -335,15 +335,21 @@ def _need_sdk() -> None:
         raise InputError("asking a model needs the `models` extra: pip install 'clinicenv[models]'") from e
 
 
+def _told(name: str) -> str:
+    """A setting that was left out, for the log."""
+    return f"{name} (sent as {_RENAMED[name]})" if name in _RENAMED else name
+
+
 def _wait(headers: Any, refused: int) -> float:
-    """Seconds to wait after a 429: what the server asks for, else a time that grows, and that differs from
-    call to call, so that those refused together do not come back together."""
+    """Seconds to wait after a 429: what the server asks for, or longer if that has not helped; else a time
+    that grows. It differs from call to call, so that those refused together do not come back together."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             asked = float(headers.get(name, "")) * unit
         except ValueError:
             continue
         if 0 < asked <= _LONGEST_WAIT:
+            asked = max(asked, min(8.0, 0.002 * 2.0**refused))
             return asked * random.uniform(1.0, 1.25)  # noqa: S311 - no secret, and in no trajectory
     return min(8.0, 0.5 * 2.0 ** min(refused, 4)) * random.uniform(0.5, 1.0)  # noqa: S311
 

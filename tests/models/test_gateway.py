@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import BUSY, HANG, TOO_LONG, Answer, Failure, FakeServer
+from fake_server import BUSY, HANG, TOO_LONG, Answer, Failure, FakeServer, Seen
 
 from clinicenv.files import InputError
 from clinicenv.models import loop
@@ -63,6 +63,29 @@ def test_calls_in_flight_fall_after_429_and_rise_again() -> None:
         bears[0], server.most_in_flight = 1000, 0
         ask_at_once(tiny, 600)
         assert 16 < server.most_in_flight <= 32
+
+
+class Bears(FakeServer):
+    """Turns away what comes while it has three calls in hand."""
+
+    in_hand = 0
+
+    def _answer(self, seen: Seen) -> Failure:
+        if self.in_hand >= 3:
+            return BUSY
+        self.in_hand += 1
+        asyncio.get_running_loop().call_later(0.01, self._done)
+        return super()._answer(seen)
+
+    def _done(self) -> None:
+        self.in_hand -= 1
+
+
+def test_a_server_that_bears_few_calls_gets_all_of_them_done() -> None:
+    with Bears() as server:
+        replies = ask_at_once(model(Gateway(concurrency=100), server), 150)
+    assert len(replies) == 150
+    assert max(reply.tries for reply in replies) > 1
 
 
 def test_a_slow_endpoint_holds_up_no_other() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
-from fake_server import TOO_LONG, Answer, FakeServer, Messages, calling
+from fake_server import TOO_LONG, Answer, FakeServer, Messages, calling, completion
 
 from clinicenv.cli.main import call
 from clinicenv.models import local
@@ -230,6 +230,22 @@ def test_a_damaged_cache_is_one_sentence_before_anything_is_asked(
 
 
 # The ceiling
+
+
+def test_a_reply_that_is_no_use_is_paid_for_all_the_same(
+    run: Run, tmp_path: Path, prices: Callable[..., None]
+) -> None:
+    body = completion("<think>on and on", [{"role": "user", "content": "Hello"}])
+    body["choices"][0]["finish_reason"] = "length"
+    with FakeServer(lambda m: (200, body) if len(m) > 1 else "Hello.") as server:
+        prices(named(server))
+        assert run("r", "--doctor", named(server))[0] == 1
+    (record,) = calls(tmp_path / "r")
+    assert record["error"] == "bad_reply"
+    assert record["completion_tokens"] == body["usage"]["completion_tokens"]
+    assert record["usd"] > 0
+    (result,) = lines(tmp_path / "r" / "results.jsonl")
+    assert result["usd"] == record["usd"]
 
 
 @pytest.fixture
