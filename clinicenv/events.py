@@ -202,7 +202,7 @@ class Result:
     """the steps of an image's route, or which policy answered"""
     flags: tuple[str, ...] = ()
     """`low`, `high`, `abnormal`, `critical`: one for each value out of range"""
-    cost: float = 0
+    cost: int | float = 0
     minutes: int = 0
     """for examinations: time in the room; for tests: turnaround"""
 
@@ -292,7 +292,7 @@ class Heard:
     of: int
     acts: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
-    trust: float = 0.0
+    trust: int | float = 0.0
     opened: tuple[str, ...] = ()
     """gated facts that this line opened"""
     withheld: tuple[Withheld, ...] = ()
@@ -324,7 +324,7 @@ class RankVerdict:
     diagnosis: str
     verdict: Literal["exact", "synonym", "subtype", "parent", "acceptable", "wrong", "undecided"]
     why: str
-    credit: float = 0.0
+    credit: int | float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +332,7 @@ class Verdict:
     """The rule's judgement of the whole: ranks, and four facts about the ending."""
 
     ranks: tuple[RankVerdict, ...]
-    credit: float
+    credit: int | float
     """of the differential, with the discount of second and third place"""
     diagnosis_given: bool
     plan_given: bool
@@ -390,7 +390,7 @@ class Header:
     """role -> the full settings of its agent and its profile"""
     seed: int
     repeat: int
-    limits: dict[str, float | None]
+    limits: dict[str, int | float | None]
     """the limits that hold: the run's, else the scenario's, else the default"""
     images: str
     limits_set: tuple[str, ...] = ()
@@ -428,9 +428,9 @@ class Outcome:
     minutes: int
     tests: int
     """tests and images that were reported"""
-    cost: float
+    cost: int | float
     """of tests and images, in the scenario's illustrative dollars"""
-    trust: float
+    trust: int | float
 
 
 @dataclass(frozen=True, slots=True)

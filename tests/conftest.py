@@ -1,6 +1,7 @@
 """Shared by all tests: the bundled scenarios, and small agents."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from hypothesis import settings
 from clinicenv.consultation import Turn
 from clinicenv.events import Action, Report, Say
 from clinicenv.scenario import Scenario, select
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs start without
 
 settings.register_profile("clinicenv", deadline=None)  # timings live in benchmarks, never in tests
 settings.load_profile("clinicenv")

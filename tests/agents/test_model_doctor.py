@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from fake_server import Answer, FakeServer, Messages, calling
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from test_prompts import assert_strict
 
@@ -634,6 +634,10 @@ REPLY = st.builds(
 )
 
 
+SHORT = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Without shrinking: each try plays a consultation."""
+
+
 @pytest.mark.parametrize("protocol", ["text", "tools"])
 @pytest.mark.parametrize("steps", [(), load_card("doctor", "amie").steps], ids=["one call", "steps"])
 def test_whatever_a_model_replies_a_strict_server_takes_each_prompt_and_the_log_has_it(
@@ -644,7 +648,7 @@ def test_whatever_a_model_replies_a_strict_server_takes_each_prompt_and_the_log_
     card = base.model_copy(update=changes)
 
     @given(replies=st.lists(REPLY, min_size=60, max_size=60))
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, phases=SHORT, suppress_health_check=list(HealthCheck))
     def check(replies: list[Answer]) -> None:
         with saying(*replies) as server:
             log = consult(server, card, max_turns=3)
