@@ -25,8 +25,10 @@ class Watcher(Protocol):
 
 async def preflight(jobs: Sequence[Job]) -> None:
     """One cheap call to each model that is not local; InputError where one cannot be used, or where local
-    models do not fit into memory."""
+    models are not there or do not fit into memory."""
     _phases(jobs)
+    for agent in (m for arm in _arms(jobs) for m in arm.cast.models if _local(m)):
+        _ = agent.connection  # looks for the model's folder, and for what serves it
     await _probe(m for arm in _arms(jobs) for m in arm.cast.models if not _local(m))
 
 

@@ -640,3 +640,10 @@ def test_a_local_model_that_never_fits_is_told_before_anything_is_written(
     assert "local:small needs about 1.0 GB of memory and 0.5 GB are free" in err
     assert not (tmp_path / "r").exists()
     assert not served.exists()
+
+
+def test_a_local_model_that_is_not_there_is_told_before_anything_is_written(run: Run, tmp_path: Path) -> None:
+    code, _, said = run("r", "--doctor", f"local:{tmp_path}/nowhere")
+    assert code == 2
+    assert "there is no such folder" in said
+    assert not (tmp_path / "r").exists()
