@@ -30,6 +30,7 @@ from clinicenv.events import (
     Verdict,
 )
 from clinicenv.files import printable
+from clinicenv.runs.results import seat_name
 from clinicenv.score.summary import Row
 
 WIDTH = 100
@@ -82,9 +83,8 @@ def transcript(trajectory: Trajectory, width: int = WIDTH) -> Iterator[str]:
     h = trajectory.header
     yield f"{printable(h.scenario)} · seed {h.seed} · repeat {h.repeat} · key {trajectory.key}"
     for role, seat in h.cast.items():
-        agent = seat.get("agent", {})
-        name = agent.get("model") or agent.get("name") or agent.get("kind")
-        yield "  " + printable(f"{role}: {name}, profile {seat.get('profile', {}).get('id', '-')}")
+        profile = seat.get("profile", {}).get("id", "-")
+        yield "  " + printable(f"{role}: {seat_name(seat)}, profile {profile}")
     turn = -1
     for event in trajectory.events:
         lines = list(_event(event))

@@ -197,10 +197,10 @@ def arm_of(header: Mapping[str, Any]) -> str:
     """What sets this consultation apart from others of its run, in words: `scripted`, or
     `openai:small, patient openai:large, patient profile anxious, seed 1`."""
     cast = header.get("cast", {})
-    parts = [_name(cast.get("doctor", {}))]
+    parts = [seat_name(cast.get("doctor", {}))]
     parts += sorted({str(seat["agent"]["language"]) for seat in cast.values() if _language(seat)})
     for role in sorted(cast):
-        name = _name(cast[role])
+        name = seat_name(cast[role])
         if role != "doctor" and name != USUAL.get(role):
             parts.append(f"{role} {name}")
         profile = cast[role].get("profile", {}).get("id", "default")
@@ -218,7 +218,7 @@ def _language(seat: Mapping[str, Any]) -> bool:
     return bool(seat.get("agent", {}).get("language"))
 
 
-def _name(seat: Mapping[str, Any]) -> str:
+def seat_name(seat: Mapping[str, Any]) -> str:
     """As a user would write it: a card's name, a model, or `CARD=MODEL`."""
     agent = seat.get("agent", {})
     card, model = agent.get("name"), agent.get("model")
