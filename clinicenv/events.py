@@ -297,6 +297,18 @@ class Heard:
     """gated facts that this line opened"""
     withheld: tuple[Withheld, ...] = ()
     """what it asked for that is still gated"""
+    cue: str = ""
+    """the cue that the patient lets slip in the reply"""
+    picked_up: tuple[str, ...] = ()
+    """cues of earlier replies that this line answers"""
+    corrected: tuple[str, ...] = ()
+    """false beliefs that it puts right"""
+    turned_to: tuple[str, ...] = ()
+    """other people in the room whom it addresses for the first time"""
+    agreed: tuple[str, ...] = ()
+    """decisions that it asked for and got"""
+    refused: tuple[str, ...] = ()
+    """decisions that it asked for and did not get"""
     type: Literal["heard"] = "heard"
 
     @property

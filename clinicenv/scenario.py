@@ -7,31 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from clinicenv import shipped
 from clinicenv.files import InputError, did_you_mean, load_model
+from clinicenv.story import Fact, Part, Patient, Slug, Text, Texts, Unit
 
 SCHEMA_VERSION = "1.0"
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=8000, strip_whitespace=True)]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,79}$")]
-Texts = tuple[Text, ...]
-Unit = Annotated[float, Field(ge=0, le=1)]
-
-Disclosure = Literal["spontaneous", "open", "asked", "probed", "trust", "never"]
-Section = Literal["hpi", "pmh", "psh", "meds", "allergy", "fh", "sh", "ros", "gyn", "ice", "identity"]
-Slot = Literal[
-    "present", "site", "onset", "character", "radiation", "association", "timing",
-    "exacerbating", "relieving", "severity", "course", "dose", "detail",
-]  # fmt: skip
 Task = Literal["diagnose", "communicate", "question"]
-
-
-class Part(BaseModel):
-    """Base of all parts of a scenario: frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Source(Part):
@@ -49,6 +33,8 @@ class Meta(Part):
     difficulty: int = Field(default=2, ge=1, le=5)
     language: str = "en"
     split: Literal["train", "dev", "test"] = "dev"
+    group: Slug | None = None
+    """look-alikes: cases that begin alike and end differently"""
     tags: Texts = ()
     authors: Texts = ()
     reviewed_by: Texts = ()
@@ -73,119 +59,6 @@ class Setting(Part):
     door_note: Text
     resources: Texts = ()
     limits: Limits = Limits()
-
-
-class Unlock(Part):
-    """What opens a gated fact: all that is set here must hold (`after`: one of the acts)."""
-
-    trust: Unit | None = None
-    after: tuple[str, ...] = ()
-    private: bool = False
-
-
-class Fact(Part):
-    """One thing the patient knows, with how and when it may come out."""
-
-    id: Slug
-    section: Section
-    concept: Slug
-    slot: Slot = "present"
-    value: Text | None = None
-    present: bool = True
-    say: Annotated[Texts, Field(min_length=1)]
-    say_vague: Text | None = None
-    question_variants: Texts = ()
-    disclosure: Disclosure = "asked"
-    unlock: Unlock | None = None
-    sensitivity: Unit = 0.0
-    salience: Unit = 0.5
-    distractor: bool = False
-    if_hidden: Literal["deny", "evade", "partial"] = "evade"
-
-    @model_validator(mode="after")
-    def _gate(self) -> "Fact":
-        if self.disclosure == "trust" and self.unlock is None:
-            raise ValueError("disclosure `trust` needs `unlock`, e.g. `unlock: {trust: 0.6}`")
-        if self.unlock and self.disclosure != "trust":
-            raise ValueError("`unlock` goes with `disclosure: trust`; set that or remove `unlock`")
-        if self.unlock and not (self.unlock.trust or self.unlock.after or self.unlock.private):
-            raise ValueError("`unlock` is empty; give `trust`, `after` or `private`")
-        return self
-
-    @property
-    def gated(self) -> bool:
-        """Not told to a model patient until the core has opened it."""
-        return self.disclosure in ("trust", "never")
-
-
-class Ice(Part):
-    """Ideas, concerns, expectations and the impact on life."""
-
-    ideas: Fact | None = None
-    concerns: Fact | None = None
-    expectations: Fact | None = None
-    impact: Fact | None = None
-
-
-class Identity(Part):
-    """Who the patient is."""
-
-    name: Text
-    age: Annotated[float, Field(ge=0, le=120)]
-    sex: Literal["female", "male", "intersex", "unknown"]
-    gender: str | None = None
-    pronouns: str | None = None
-    ethnicity: str | None = None
-    occupation: str | None = None
-    education: str | None = None
-    insurance: str | None = None
-
-
-class When(Part):
-    """From which doctor turn on."""
-
-    after_turn: int = Field(default=0, ge=0)
-
-
-class PatientQuestion(Part):
-    """A question that the patient puts to the doctor, and the dialogue acts that settle it."""
-
-    ask: Text
-    when: When = When()
-    satisfied_by: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class Denials(Part):
-    """What is answered where nothing is recorded; `explicit` lists concepts that are surely absent."""
-
-    default: Literal["deny", "unsure"] = "deny"
-    unknown_slot: Literal["unsure", "deny"] = "unsure"
-    explicit: tuple[Slug, ...] = ()
-
-
-class Challenge(Part):
-    """What makes the talk hard: lines said one a reply until one of the acts has been heard."""
-
-    type: Literal["angry", "tearful", "low_literacy", "talkative", "deaf", "none"] = "none"
-    script: Texts = ()
-    defused_by: tuple[str, ...] = ()
-
-
-class Patient(Part):
-    """The patient's side of the case."""
-
-    identity: Identity
-    informant: Literal["self", "parent", "carer", "interpreter"] = "self"
-    informant_name: str | None = None
-    opening: Annotated[Texts, Field(min_length=1)]
-    opening_facts: tuple[Slug, ...] = ()
-    appearance: Text
-    facts: tuple[Fact, ...]
-    ice: Ice = Ice()
-    questions: tuple[PatientQuestion, ...] = ()
-    denials: Denials = Denials()
-    challenge: Challenge = Challenge()
-    persona: Slug = "default"
 
 
 UNITS = {"hr": "/min", "bp": "mmHg", "rr": "/min", "temp": "°C", "spo2": "%", "pain": "/10", "gcs": "/15"}
@@ -400,6 +273,14 @@ class Condition(Part):
     """a diagnosis anywhere in the ranked list"""
     planned: Text | None = None
     """words in the plan"""
+    told: Text | None = None
+    """words that the doctor said in a statement, in this order"""
+    picked_up: Slug | None = None
+    """a cue's id"""
+    corrected: Slug | None = None
+    """a false belief's id"""
+    agreed: Slug | None = None
+    """a decision's id"""
 
     @model_validator(mode="after")
     def _one(self) -> "Condition":
@@ -445,6 +326,8 @@ class Goal(Part):
     met_by: Conditions
     points: float = Field(default=1, gt=0)
     critical: bool = False
+    before: Slug | None = None
+    """another goal, which must not be met earlier than this one"""
 
 
 class Option(Part):
@@ -490,6 +373,8 @@ class Scenario(Part):
     id: Slug
     task: Task = "diagnose"
     twin_of: Slug | None = None
+    differs_in: tuple[str, ...] = ()
+    """for a twin: the fields of the patient's identity in which it differs from the other one"""
     title: Text
     meta: Meta
     setting: Setting
@@ -598,12 +483,13 @@ def select(selection: str) -> list[Scenario]:
 
 def _select_one(part: str) -> Iterator[Scenario]:
     key, _, value = part.partition(":")
-    if part == "all" or key in ("split", "specialty", "tag", "task"):
+    if part == "all" or key in ("split", "specialty", "group", "tag", "task"):
         for path in find_files(shipped.folder("scenarios")):
             s = load_file(path)
             has = {
                 "split": (s.meta.split,),
                 "specialty": (s.meta.specialty,),
+                "group": (s.meta.group,),
                 "tag": s.meta.tags,
                 "task": (s.task,),
             }

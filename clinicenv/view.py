@@ -24,7 +24,8 @@ from clinicenv.events import (
     without_aside,
 )
 from clinicenv.profile import BiasProfile
-from clinicenv.scenario import Exam, Fact, Identity, Image, Patient, Scenario, Test
+from clinicenv.scenario import Exam, Image, Scenario, Test
+from clinicenv.story import Belief, Cue, Decision, Fact, Identity, Informant, Patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,10 @@ class Script:
     unknown_slot: str
     absent: tuple[str, ...]
     """concepts that are surely absent"""
+    others: tuple[Informant, ...]
+    cues: tuple[Cue, ...]
+    beliefs: tuple[Belief, ...]
+    decisions: tuple[Decision, ...]
     challenge: tuple[str, ...]
     defused_by: tuple[str, ...]
     fact_order: tuple[str, ...]
@@ -147,6 +152,10 @@ def script_of(scenario: Scenario) -> Script:
         default=p.denials.default,
         unknown_slot=p.denials.unknown_slot,
         absent=p.denials.explicit,
+        others=p.others,
+        cues=p.cues,
+        beliefs=p.beliefs,
+        decisions=p.decisions,
         challenge=p.challenge.script if p.challenge.type != "none" else (),
         defused_by=p.challenge.defused_by,
         fact_order=tuple(f.id for f in facts),

@@ -14,7 +14,8 @@ from clinicenv.agents.library import Ranking, need_bm25
 from clinicenv.agents.lookup import plain
 from clinicenv.events import DoorNote, Role, Say
 from clinicenv.files import InputError
-from clinicenv.scenario import Fact, Measured, Scenario, find_files, load_file
+from clinicenv.scenario import Measured, Scenario, find_files, load_file
+from clinicenv.story import Fact
 from clinicenv.view import DoctorView, case_mark
 
 NEAR_COPY = 90.0

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from clinicenv.clinic.lexicon import lexicon, mentions, normalise
-from clinicenv.scenario import Fact
+from clinicenv.story import Fact
 
 ENOUGH = 0.6
 """Share of a wording's words, rare ones weighted more, that a reply must hold."""

@@ -11,7 +11,7 @@ from clinicenv.clinic.denials import deniable, denials, speaker
 from clinicenv.clinic.lexicon import lexicon
 from clinicenv.draws import Draw, pick
 from clinicenv.events import Event, Heard, Leave, Probe, Rate, Role, Say
-from clinicenv.scenario import Fact
+from clinicenv.story import Fact
 from clinicenv.view import PatientView, Script
 
 MOST_FACTS = 6
@@ -76,11 +76,14 @@ def reply(view: PatientView, draw: Draw) -> Say | Leave:
     probes = [p for h in heard for p in h.probes]
     acts = {a for h in heard for a in h.acts}
     answer = _Answer(view, draw, past, _needed(view, probes))
+    decided = any(h.agreed or h.refused for h in heard)
     for probe, most in zip(probes, answer.shares(probes), strict=True):
-        answer.to(probe, most)
+        if not (decided and probe.intent == "consent"):
+            answer.to(probe, most)
     if not probes and "ask_open" in acts:
         answer.volunteer("tell_me_more")
     answer.deny()
+    answer.parts += _on_agenda(view.script, heard)
     parts = [*_first(view, past, acts, bool(probes)), *answer.parts]
     if not answer.parts:
         parts.append(next((line for act, line in _BY_ACT.items() if act in acts), "Okay."))
@@ -239,7 +242,7 @@ class _Answer:
         else:
             text = pick(fact.say, self.draw("say", fact.id))
         self.ids.append(fact.id)
-        self.parts.append(text)
+        self.parts.append(_voice(self.script, fact.unlock.informant if fact.unlock else None) + text)
 
     def _hide(self, fact: Fact) -> None:
         if fact.if_hidden == "deny":
@@ -316,6 +319,26 @@ def _first(view: PatientView, past: _Past, acts: set[str], asked: bool) -> Itera
         line = next((c for c in script.challenge if not any(c in s for s in past.said)), None)
         if line:
             yield line
+
+
+def _voice(script: Script, informant: str | None) -> str:
+    """What stands before the words of another person in the room."""
+    other = next((o for o in script.others if o.id == informant), None)
+    return f"{other.name} ({other.relation}): " if other else ""
+
+
+def _on_agenda(script: Script, heard: Iterable[Heard]) -> Iterator[str]:
+    """A false belief given up, what was decided, and a cue."""
+    done = list(heard)
+    corrected = {i for h in done for i in h.corrected}
+    yield from (b.then_says for b in script.beliefs if b.id in corrected)
+    agreed, refused = ({i for h in done for i in getattr(h, kind)} for kind in ("agreed", "refused"))
+    for decision in script.decisions:
+        if decision.id in agreed | refused:
+            said = decision.yes if decision.id in agreed else decision.no
+            yield _voice(script, decision.maker) + said
+    slipped = {h.cue for h in done}
+    yield from (c.say for c in script.cues if c.id in slipped)
 
 
 def _question(view: PatientView, past: _Past) -> list[str]:

@@ -6,11 +6,13 @@ The same for every kind of patient; history and communication marks read it from
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from clinicenv.clinic.agenda import Agenda
 from clinicenv.clinic.lookup import FactIndex
 from clinicenv.clinic.router import read
 from clinicenv.events import Heard, Probe, Withheld
 from clinicenv.profile import Trust
-from clinicenv.scenario import Fact, Scenario
+from clinicenv.scenario import Scenario
+from clinicenv.story import Fact
 
 NO_FOCUS = frozenset(
     {"main_problem", "name", "age", "ideas", "concerns", "expectations", "impact", "support", "collateral"}
@@ -28,6 +30,7 @@ class Hearing:
     opened: list[Fact] = field(default_factory=list)
     shut: dict[str, Fact] = field(default_factory=dict)
     acts: set[str] = field(default_factory=set)
+    agenda: Agenda = field(init=False)
     _asked: set[tuple[str, str | None, str | None]] = field(default_factory=set)
     _focus: str | None = None
     _turn: int = -1
@@ -35,6 +38,7 @@ class Hearing:
 
     def __post_init__(self) -> None:
         self.trust = self.numbers.initial
+        self.agenda = Agenda(self.scenario.patient)
         self.shut = {f.id: f for f in self.scenario.facts.values() if f.gated}
 
     def hear(self, text: str, *, of: int, turn: int) -> Heard:
@@ -49,6 +53,7 @@ class Hearing:
         self._focus = next(asked_about, self._focus)
         self._move_trust(acts, turn)
         self.acts.update(acts)
+        reaction = self.agenda.hear(text, acts, self.trust, turn)
         opened = [f for f in self.shut.values() if self._opens(f)]
         for fact in opened:
             del self.shut[fact.id]
@@ -60,6 +65,12 @@ class Hearing:
             trust=round(self.trust, 6),
             opened=tuple(f.id for f in opened),
             withheld=tuple(self._withheld(probes)),
+            cue=reaction.cue,
+            picked_up=reaction.picked_up,
+            corrected=reaction.corrected,
+            turned_to=reaction.turned_to,
+            agreed=reaction.agreed,
+            refused=reaction.refused,
         )
 
     def _repeats(self, probes: Iterable[Probe]) -> bool:
@@ -87,6 +98,7 @@ class Hearing:
             (gate.trust is None or self.trust >= gate.trust - 1e-9)
             and (not gate.after or any(a in self.acts for a in gate.after))
             and (not gate.private or "ask_private" in self.acts)
+            and (gate.informant is None or gate.informant in self.agenda.turned_to)
         )
 
     def _withheld(self, probes: Iterable[Probe]) -> Iterable[Withheld]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clinicenv.clinic import lint_content, lint_links, lint_text
+from clinicenv.clinic import lint_agenda, lint_content, lint_links, lint_text
 from clinicenv.clinic.lint_case import Case, Finding
 from clinicenv.files import FileFaults, InputError, load_model
 from clinicenv.scenario import Scenario
@@ -18,6 +18,8 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     lint_links.act_names,
     lint_links.concept_ids,
     lint_links.attainable,
+    lint_agenda.agenda_references,
+    lint_agenda.twin,
     lint_text.answer_named,
     lint_text.readability,
     lint_content.measured_values,

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from clinicenv.files import Document
-from clinicenv.scenario import ChecklistItem, Condition, Fact, Goal, Scenario
+from clinicenv.scenario import ChecklistItem, Condition, Goal, Scenario
+from clinicenv.story import Fact
 
 Level: TypeAlias = Literal["error", "warning"]
 Where: TypeAlias = tuple[int | str, ...]

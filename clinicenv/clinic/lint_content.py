@@ -9,7 +9,8 @@ from clinicenv.clinic.lexicon import label, lexicon
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.clinic.lookup import FactIndex
 from clinicenv.clinic.router import read
-from clinicenv.scenario import Fact, Image, Measured
+from clinicenv.scenario import Image, Measured
+from clinicenv.story import Fact
 
 _NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d+)?\s*")
 _PURE_NUMBER = re.compile(

@@ -8,6 +8,8 @@ from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.files import did_you_mean
 from clinicenv.scenario import UNITS, Condition, Conditions
 
+_AGENDA = ("others", "cues", "beliefs", "decisions")
+
 FORMS = frozenset({"ask_open", "ask_closed", "ask_choice"})
 """Acts that the router reads off the form of a question, not off words of the lexicon."""
 
@@ -27,6 +29,7 @@ def unique_ids(case: Case) -> Iterator[Finding]:
         _ids(("tests",), s.tests) + _ids(("images",), s.images),
         _ids(("checklist",), s.checklist),
         _ids(("goals",), s.goals),
+        *(_ids(("patient", kind), getattr(s.patient, kind)) for kind in _AGENDA),
         _ids(("question", "options"), options),
     ]
     for group in groups:
@@ -98,8 +101,10 @@ def other_references(case: Case) -> Iterator[Finding]:
     for n, item in enumerate(s.checklist):
         if item.before and item.before not in known:
             yield _unknown(case, ("checklist", n, "before"), "id", item.before, known)
-    if s.twin_of == s.id:
-        yield case.finding(("twin_of",), "a scenario is no twin of itself; name the other one or remove this")
+    goals = {g.id for g in s.goals}
+    for n, goal in enumerate(s.goals):
+        if goal.before and goal.before not in goals - {goal.id}:
+            yield _unknown(case, ("goals", n, "before"), "other goal", goal.before, goals)
 
 
 def act_names(case: Case) -> Iterator[Finding]:
@@ -119,6 +124,10 @@ def _named_acts(case: Case) -> Iterator[tuple[Where, str]]:
         (("patient", "questions", n, "satisfied_by"), q.satisfied_by) for n, q in enumerate(patient.questions)
     ]
     lists.append((("patient", "challenge", "defused_by"), patient.challenge.defused_by))
+    lists += [(("patient", "cues", n, "answered_by"), c.answered_by) for n, c in enumerate(patient.cues)]
+    lists += [
+        (("patient", "decisions", n, "needs", "acts"), d.needs.acts) for n, d in enumerate(patient.decisions)
+    ]
     for where, names in lists:
         for n, name in enumerate(names):
             yield (*where, n), name
@@ -162,6 +171,9 @@ def _impossible(case: Case, where: Where, condition: Condition) -> Iterator[Find
         "reached": ("fact", lambda: kinds["fact"]),
         "examined": ("finding or vital sign", lambda: kinds["finding"] | vitals),
         "ordered": ("test or image", lambda: kinds["test"] | kinds["image"]),
+        "picked_up": ("cue", lambda: {c.id for c in case.scenario.patient.cues}),
+        "corrected": ("belief", lambda: {b.id for b in case.scenario.patient.beliefs}),
+        "agreed": ("decision", lambda: {d.id for d in case.scenario.patient.decisions}),
     }
     for name, (what, known) in targets.items():
         wanted = getattr(condition, name)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from clinicenv.clinic.lint_case import Case, Finding, Where
-from clinicenv.scenario import Diagnosis, Fact, Image, Scenario, Test
+from clinicenv.scenario import Diagnosis, Image, Scenario, Test
+from clinicenv.story import Fact
 
 MAX_GRADE = 8.0
 """The school grade that patient text should not go above."""
@@ -127,6 +128,13 @@ def patient_text(case: Case) -> Iterator[tuple[Where, str]]:
         yield from _said(where, fact)
     for n, question in enumerate(patient.questions):
         yield ("patient", "questions", n, "ask"), question.ask
+    for name, fields in (
+        ("cues", ("say",)),
+        ("beliefs", ("holds", "then_says")),
+        ("decisions", ("yes", "no")),
+    ):
+        for n, item in enumerate(getattr(patient, name)):
+            yield from ((("patient", name, n, field), getattr(item, field)) for field in fields)
     yield from _each(("patient", "challenge", "script"), patient.challenge.script)
 
 

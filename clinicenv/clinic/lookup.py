@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from clinicenv.clinic.lexicon import Intent, descendants, lexicon, normalise, routing
 from clinicenv.events import Probe
-from clinicenv.scenario import Fact, Scenario
+from clinicenv.scenario import Scenario
+from clinicenv.story import Fact
 
 THRESHOLD = 0.45
 MARGIN = 0.1

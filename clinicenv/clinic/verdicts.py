@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from clinicenv.clinic.agenda import says
 from clinicenv.clinic.answers import OPEN_INTENTS, unsettled
 from clinicenv.events import (
     PLAN_FIELDS,
@@ -26,7 +27,7 @@ from clinicenv.events import (
     Say,
     Verdict,
 )
-from clinicenv.scenario import Condition, Conditions, Diagnosis, Differential, Question, Scenario
+from clinicenv.scenario import Condition, Conditions, Diagnosis, Differential, Goal, Question, Scenario
 
 RANK_DISCOUNT = (1.0, 0.6, 0.4)
 """What a right diagnosis is worth in first, second and third place; further down nothing."""
@@ -298,7 +299,23 @@ def _goals_met(scenario: Scenario, events: Sequence[Event]) -> tuple[str, ...]:
     if not scenario.goals:
         return ()
     shown = gather(events)
-    return tuple(g.id for g in scenario.goals if met_by(scenario, shown, g.met_by))
+    met = {g.id for g in scenario.goals if met_by(scenario, shown, g.met_by)}
+    for goal in scenario.goals:
+        if goal.id in met and goal.before in met and not _in_order(scenario, events, goal):
+            met.discard(goal.id)
+    return tuple(g.id for g in scenario.goals if g.id in met)
+
+
+def _in_order(scenario: Scenario, events: Sequence[Event], goal: Goal) -> bool:
+    """Whether the goal was met by the time that the one was which it must come before."""
+    later = next(g for g in scenario.goals if g.id == goal.before)
+    for turn in range(events[-1].turn + 1):
+        shown = gather(e for e in events if e.turn <= turn)
+        if met_by(scenario, shown, goal.met_by):
+            return True
+        if met_by(scenario, shown, later.met_by):
+            return False
+    return False
 
 
 _OPTION = re.compile(
@@ -339,22 +356,33 @@ class Shown:
     diagnosed: tuple[str, ...]
     plan: tuple[frozenset[str], ...]
     """the words of each clause of the plan that does not advise against something"""
+    lines: tuple[str, ...] = ()
+    """what the doctor said"""
+    picked_up: frozenset[str] = frozenset()
+    corrected: frozenset[str] = frozenset()
+    agreed: frozenset[str] = frozenset()
 
 
 def gather(events: Iterable[Event]) -> Shown:
     """What these events show; give it the part of the log that counts, e.g. up to a turn."""
     asked, told, examined, ordered, acts = set[str](), set[str](), set[str](), set[str](), set[str]()
+    agenda = {kind: set[str]() for kind in ("picked_up", "corrected", "agreed")}
+    lines: list[str] = []
     final: Diagnose | None = None
     for event in events:
         what = event.what
         if isinstance(what, Heard):
             acts.update(what.acts)
+            for kind, ids in agenda.items():
+                ids.update(getattr(what, kind))
             for probe in what.probes:
                 asked.update([probe.concept] if probe.concept else [])
                 whole = probe.intent in OPEN_INTENTS and probe.concept in (None, "main_problem")
                 asked.update(() if whole else probe.facts)
         elif isinstance(what, Say) and event.role is Role.PATIENT:
             told.update(what.ids)
+        elif isinstance(what, (Say, Leave)) and event.role is Role.DOCTOR:
+            lines.append(what.text)
         elif isinstance(what, Report):
             for result in what.results:
                 (examined if result.kind == "exam" else ordered).update(result.ids)
@@ -368,6 +396,8 @@ def gather(events: Iterable[Event]) -> Shown:
         frozenset(acts),
         final.differential if final else (),
         _clauses(final.plan) if final else (),
+        tuple(lines),
+        **{kind: frozenset(ids) for kind, ids in agenda.items()},
     )
 
 
@@ -404,10 +434,20 @@ def _holds(scenario: Scenario, shown: Shown, condition: Condition) -> bool:
     if kind == "planned":
         wanted = _all_words(value)
         return any(all(_has(clause, w) for w in wanted) for clause in shown.plan)
+    if kind == "told":
+        return any(says(line, value) for line in shown.lines)
     if kind == "examined":
         whole = "vitals" in shown.examined and value in scenario.exam.vitals
         return whole or value in shown.examined
-    seen = {"asked": shown.asked, "reached": shown.told, "ordered": shown.ordered, "act": shown.acts}
+    seen = {
+        "asked": shown.asked,
+        "reached": shown.told,
+        "ordered": shown.ordered,
+        "act": shown.acts,
+        "picked_up": shown.picked_up,
+        "corrected": shown.corrected,
+        "agreed": shown.agreed,
+    }
     return value in seen[kind]
 
 

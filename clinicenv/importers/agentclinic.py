@@ -18,18 +18,16 @@ from clinicenv.importers.fields import empties
 from clinicenv.importers.prose import Answer, Sex, abbreviations, unbracketed, words
 from clinicenv.scenario import Answer as RightAnswer
 from clinicenv.scenario import (
-    Denials,
     Diagnosis,
     Exam,
-    Identity,
     Imported,
     Meta,
-    Patient,
     Scenario,
     Setting,
     Source,
     Test,
 )
+from clinicenv.story import Denials, Identity, Patient
 
 _TOP = "OSCE_Examination"
 _SOURCES = (

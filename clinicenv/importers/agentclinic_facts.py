@@ -10,7 +10,7 @@ from clinicenv.importers.findings import findings_in
 from clinicenv.importers.opening import opening
 from clinicenv.importers.pieces import pieces
 from clinicenv.importers.prose import Answer, Sex, first_person, is_third_person, of_child, sentences
-from clinicenv.scenario import Disclosure, Fact, Section
+from clinicenv.story import Disclosure, Fact, Section
 
 Leave = Callable[[tuple[str, ...], Any, str], None]
 
