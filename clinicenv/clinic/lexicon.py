@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-FILE = Path(__file__).resolve().parent / "knowledge" / "lexicon.yaml"
+_KNOWLEDGE = Path(__file__).resolve().parent / "knowledge"
+FILES = (_KNOWLEDGE / "lexicon.yaml", _KNOWLEDGE / "acts.yaml")
 
 REPAIR_FROM = 6
 """Unknown words with shorter stems are left alone: too many words are one letter apart."""
@@ -32,7 +33,9 @@ _JOINS = frozenset({"or", "and", "nor"})
 
 @cache
 def _data() -> dict[str, Any]:
-    data: dict[str, Any] = yaml.load(FILE.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    data: dict[str, Any] = {}
+    for file in FILES:
+        data |= yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
     return data
 
 
@@ -163,7 +166,7 @@ class Intent:
 
 @dataclass(slots=True)
 class Lexicon:
-    """All of lexicon.yaml, compiled."""
+    """All of lexicon.yaml and acts.yaml, compiled."""
 
     concepts: dict[str, Concept] = field(default_factory=dict)
     intents: dict[str, Intent] = field(default_factory=dict)
@@ -192,9 +195,10 @@ def lexicon() -> Lexicon:
     lex, data = Lexicon(), _data()
     lex.persons = dict.fromkeys(listed(data["grammar"]["persons"]), "you")
     lex.things = lex.persons | dict.fromkeys(listed(data["grammar"]["things"]), "it")
-    for table, forms in ((lex.concept_table, "concepts"), (lex.act_table, "acts")):
-        for form in _forms(data["harmless"][forms]):
-            table.add(tuple(lex.persons.get(t, t) for t in form) if forms == "concepts" else form, _HARMLESS)
+    for form in _forms(data["harmless"]):
+        lex.concept_table.add(tuple(lex.persons.get(t, t) for t in form), _HARMLESS)
+    for form in _forms(data["harmless_acts"]):
+        lex.act_table.add(form, _HARMLESS)
     _compile_concepts(lex, data)
     for group in map(listed, data["same_as"]):
         lex.same_as |= {name: tuple(other for other in group if other != name) for name in group}
@@ -321,7 +325,7 @@ def find_intents(tokens: Sequence[str], spans: Iterable[tuple[str, int, int]]) -
     return [name for name, _, _ in lex.intent_table.find(stream)]
 
 
-def find_acts(tokens: Sequence[str]) -> list[str]:
+def find_act_words(tokens: Sequence[str]) -> list[str]:
     """The dialogue acts whose words are in the tokens, in order."""
     return [name for name, _, _ in lexicon().act_table.find(tokens) if name != _HARMLESS]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from clinicenv.clinic.acts import find_acts
 from clinicenv.clinic.lexicon import (
     Intent,
     descendants,
-    find_acts,
     find_concepts,
     find_intents,
     in_family,
@@ -66,13 +66,6 @@ _OPENS = re.compile(
     rf"|great|good|thanks|thank you|i see|sure|yes|no|doctor|sir|madam)\W+)*{_ASKS}",
     re.IGNORECASE,
 )
-_OPEN_QUESTION = re.compile(
-    r"\W*(?:(?:and|so|but|ok|okay|well|now|then|please|um|uh|can you|could you|would you)\W+)*"
-    r"(?:(?:what|how)(?! (?:about|long|often|many|much|old|far|bad)\b)|why|tell|describe|talk|walk|explain"
-    r"|take me|run me)\b",
-    re.IGNORECASE,
-)
-_OPEN_INTENTS = frozenset({"opening", "tell_me_more", "anything_else"})
 
 
 @lru_cache(maxsize=2048)
@@ -108,7 +101,7 @@ def _sentence(sentence: str, topic: str | None) -> tuple[list[str], list[Probe],
         more, later = _ask(clauses, told, topic)
         if more:
             asks, probes, after = told, more, later
-    acts = list(_acts(clauses, asks, probes))
+    acts = list(find_acts(clauses, asks, probes))
     if marked and not probes and routing("understood").isdisjoint(acts):
         probes = [Probe("unknown", text=sentence.strip())]
     return acts, probes[:MAX_PER_SENTENCE], after
@@ -315,24 +308,3 @@ def _members(group: str) -> frozenset[str]:
 
 def _is_a(concept: str, group: str | None) -> bool:
     return group is not None and concept in _members(group)
-
-
-def _acts(clauses: list[tuple[str, list[str]]], asks: list[bool], probes: Iterable[Probe]) -> Iterator[str]:
-    """The acts whose words are said, and the form of each question."""
-    for (text, tokens), asking in zip(clauses, asks, strict=True):
-        offer = asking and not {"i", "we", "me"}.isdisjoint(tokens)
-        for act in find_acts(tokens):
-            told_only = act in routing("only_told") and not (offer and act in routing("offered"))
-            mistaken = act == "hostile" and any(p.text == text and (p.concept or p.slot) for p in probes)
-            if not mistaken and ((asking and not told_only) or (not asking and act != "leading")):
-                yield act
-        if asking:
-            if tokens[0] == "no" and len(tokens) > 1:
-                yield "leading"
-            yield _form(text, tokens, probes)
-
-
-def _form(text: str, tokens: list[str], probes: Iterable[Probe]) -> str:
-    if _OPEN_QUESTION.match(text) or any(p.intent in _OPEN_INTENTS and p.text == text for p in probes):
-        return "ask_open"
-    return "ask_choice" if "or" in tokens and any(p.slot for p in probes) else "ask_closed"
