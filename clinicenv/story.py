@@ -169,8 +169,9 @@ class Decision(Part):
     maker: Slug | None = None
     """the informant who decides; None: the patient, or who speaks for it"""
     needs: Needs = Needs()
-    yes: Text
-    no: Text
+    agrees: Text
+    """what is said then"""
+    refuses: Text
 
 
 class Patient(Part):

@@ -66,17 +66,17 @@ def telling_tests(notes: Notes) -> list[CatalogueTest]:
     """
     ranked = notes.ranked()
     if ranked[0][1] > SURE:
-        return _best_tests(ranked[0][0], notes, invasive=1)[:1]
-    limit = 2 if _looked_into(ranked[0][0], notes) else 1
-    wanted = _best_tests(ranked[0][0], notes, invasive=limit)[:2]
+        return best_tests(ranked[0][0], notes, invasive=1)[:1]
+    limit = 2 if looked_into(ranked[0][0], notes) else 1
+    wanted = best_tests(ranked[0][0], notes, invasive=limit)[:2]
     danger = next((n for n, p in ranked[1:] if p > DANGER and disease(n).must_not_miss), None)
     if danger:
-        wanted += _best_tests(danger, notes, invasive=1)[:1]
+        wanted += best_tests(danger, notes, invasive=1)[:1]
     wanted += [t for t in _proposed(notes, 2) if t.invasiveness <= limit]
     return list({t.id: t for t in wanted}.values())[:4]
 
 
-def _best_tests(name: str, notes: Notes, invasive: int) -> list[CatalogueTest]:
+def best_tests(name: str, notes: Notes, invasive: int) -> list[CatalogueTest]:
     """The disease's tests that were not ordered, up to that invasiveness, by sensitivity plus specificity."""
     return [
         t
@@ -91,7 +91,7 @@ def _by_worth(name: str) -> list[CatalogueTest]:
     return [catalogue()[t] for t in best]
 
 
-def _looked_into(name: str, notes: Notes) -> bool:
+def looked_into(name: str, notes: Notes) -> bool:
     """Whether the disease's best test that is not invasive was done, or it has none."""
     best = next((t.id for t in _by_worth(name) if t.invasiveness <= 1), None)
     return best is None or best in notes.ordered or best in notes.tests

@@ -8,16 +8,13 @@ from functools import lru_cache
 from clinicenv.agents.doctor_lines import EVASIVE, PUZZLED, VIEWS, asked_in
 from clinicenv.agents.doctor_reports import looks_abnormal, spoken_for
 from clinicenv.clinic import catalogue
-from clinicenv.clinic.differential import BANDS, Evidence, Shown, disease, diseases, rank
+from clinicenv.clinic.differential import BANDS, SIGN_BACKGROUND, Evidence, Shown, disease, diseases, rank
 from clinicenv.clinic.lexicon import descendants, label, lexicon, mentions
 from clinicenv.events import ORDERS, DoorNote, Event, Released, Report, Result, Role, Say
 from clinicenv.view import DoctorView
 
 CHILD_UNDER = 12.0
 """Years below which a parent is asked about the patient."""
-
-SIGN_BACKGROUND = 0.2
-"""How often an examination shows something abnormal that has nothing to do with the disease."""
 
 NAMED, NOT_NAMED = 12.0, 0.3
 """Likelihood ratios of a disease that a report names or denies."""

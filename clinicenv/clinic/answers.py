@@ -335,7 +335,7 @@ def _on_agenda(script: Script, heard: Iterable[Heard]) -> Iterator[str]:
     agreed, refused = ({i for h in done for i in getattr(h, kind)} for kind in ("agreed", "refused"))
     for decision in script.decisions:
         if decision.id in agreed | refused:
-            said = decision.yes if decision.id in agreed else decision.no
+            said = decision.agrees if decision.id in agreed else decision.refuses
             yield _voice(script, decision.maker) + said
     slipped = {h.cue for h in done}
     yield from (c.say for c in script.cues if c.id in slipped)

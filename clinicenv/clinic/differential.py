@@ -5,7 +5,7 @@ expected information gain, the mutual information of answer and disease in bits.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from math import exp, log, log2
@@ -29,10 +29,13 @@ BANDS: dict[Band, float] = {"usual": 0.9, "often": 0.6, "sometimes": 0.2, "rare"
 
 _AGE_ENDS: tuple[tuple[float, AgeBand], ...] = ((2, "infant"), (16, "child"), (40, "young"), (65, "middle"))
 
-_ATTENTION = 10.0
+SIGN_BACKGROUND = 0.2
+"""How often an examination shows something abnormal that has nothing to do with the disease."""
+
+ATTENTION = 10.0
 """What ordering any test costs besides its price, in the same dollars; so that free tests are not endless."""
 
-_LEAST_GAIN = 0.005
+LEAST_GAIN = 0.005
 """Bits below which a question or a test is not worth anybody's time."""
 
 
@@ -110,7 +113,7 @@ class _Split:
     entropies: tuple[float, ...]
     """in bits, of the answer given each disease of `rates`"""
 
-    def gain(self, posterior: list[float]) -> float:
+    def gain(self, posterior: Sequence[float]) -> float:
         """Mutual information of the answer and the disease, in bits."""
         known = yes = noise = 0.0
         for (index, rate), entropy in zip(self.rates, self.entropies, strict=True):
@@ -253,15 +256,38 @@ def rank(evidence: Evidence) -> list[tuple[str, float]]:
     return sorted(named, key=lambda pair: (-pair[1], pair[0]))
 
 
+def gains_of_findings(posterior: Sequence[float], skip: Collection[str] = ()) -> dict[str, float]:
+    """Expected information on the disease, in bits, of asking for each finding but those of `skip`.
+
+    `posterior` is the probability of each disease, in the order of `diseases()`.
+    """
+    return {c: s.gain(posterior) for c, s in _tables().findings.items() if c not in skip}
+
+
+def gains_of_tests(posterior: Sequence[float], skip: Collection[str] = ()) -> dict[str, float]:
+    """As `gains_of_findings`, of each test of the catalogue; `skip` holds ids."""
+    return {t: s.gain(posterior) for t, s in _tables().tests.items() if t not in skip}
+
+
+def gains_of_signs(posterior: Sequence[float]) -> dict[str, float]:
+    """As `gains_of_findings`, of each examination that a profile names."""
+    return {sign: split.gain(posterior) for sign, split in _signs().items()}
+
+
+@cache
+def _signs() -> dict[str, _Split]:
+    rates: dict[str, dict[int, float]] = defaultdict(dict)
+    for index, one in enumerate(diseases()):
+        for sign, band in one.signs.items():
+            rates[sign][index] = BANDS[band]
+    return {sign: _split(SIGN_BACKGROUND, by_disease) for sign, by_disease in rates.items()}
+
+
 def next_findings(evidence: Evidence, n: int, asked: Collection[str] = ()) -> list[str]:
     """Up to `n` concepts most worth asking about, best first; fewer where the rest would tell nothing."""
-    posterior = _posterior(evidence)
-    gains = [
-        (-split.gain(posterior), concept)
-        for concept, split in _tables().findings.items()
-        if concept not in asked and concept not in evidence.findings
-    ]
-    return [concept for loss, concept in sorted(gains)[:n] if -loss >= _LEAST_GAIN]
+    gains = gains_of_findings(_posterior(evidence), {*asked, *evidence.findings})
+    best = sorted(gains, key=lambda concept: (-gains[concept], concept))[:n]
+    return [concept for concept in best if gains[concept] >= LEAST_GAIN]
 
 
 def next_tests(evidence: Evidence, n: int, ordered: Collection[str] = ()) -> list[str]:
@@ -269,13 +295,10 @@ def next_tests(evidence: Evidence, n: int, ordered: Collection[str] = ()) -> lis
 
     `ordered` holds ids or names of tests that are not to be proposed again.
     """
-    posterior = _posterior(evidence)
-    worth = []
-    for test, split in _tables().tests.items():
-        entry = catalogue()[test]
-        if test in ordered or entry.name in ordered or test in evidence.tests:
-            continue
-        gain = split.gain(posterior)
-        if gain >= _LEAST_GAIN:
-            worth.append((-gain / (entry.cost + _ATTENTION), entry.name))
+    gains = gains_of_tests(_posterior(evidence), {*ordered, *evidence.tests})
+    worth = [
+        (-gain / (entry.cost + ATTENTION), entry.name)
+        for test, gain in gains.items()
+        if gain >= LEAST_GAIN and (entry := catalogue()[test]).name not in ordered
+    ]
     return [name for _, name in sorted(worth)[:n]]

@@ -131,7 +131,7 @@ def patient_text(case: Case) -> Iterator[tuple[Where, str]]:
     for name, fields in (
         ("cues", ("say",)),
         ("beliefs", ("holds", "then_says")),
-        ("decisions", ("yes", "no")),
+        ("decisions", ("agrees", "refuses")),
     ):
         for n, item in enumerate(getattr(patient, name)):
             yield from ((("patient", name, n, field), getattr(item, field)) for field in fields)
