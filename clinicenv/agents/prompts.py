@@ -5,11 +5,12 @@ one call, with the reply to them, are an exact prefix of those of the role's nex
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from clinicenv import protocol, toolcalls
+from clinicenv.agents.directions import NO_DIRECTIONS, directions
 from clinicenv.clinic.lexicon import label
 from clinicenv.events import (
     Action,
@@ -26,7 +27,6 @@ from clinicenv.events import (
     Role,
     Say,
     Unparsed,
-    Withheld,
 )
 from clinicenv.models.call import Message, ToolCall
 from clinicenv.models.templates import render
@@ -45,14 +45,6 @@ SITES = {
 _BEGIN = "[The consultation begins.]"
 SILENT = "[no words]"
 """Some servers refuse a message without content."""
-_NO_DIRECTIONS = str.maketrans("[]", "()")
-"""Square brackets are the core's: a doctor cannot write directions for the patient."""
-_OPEN_THE_DOOR = "[You now feel able to tell, if asked: {}]"
-_WITHHOLD = {
-    "deny": "[If asked about {}: say no, and nothing more.]",
-    "evade": "[If asked about {}: evade; say neither yes nor no, and nothing more.]",
-    "partial": "[If asked about {}: hint that there is something, without any detail.]",
-}
 
 
 def messages(
@@ -123,6 +115,8 @@ def patient_data(view: PatientView) -> dict[str, Any]:
         "facts": [_fact(f) for f in script.facts],
         "absent": [label(c) for c in script.absent],
         "questions": [{"ask": ask, "after_turn": after} for ask, after, _ in script.questions],
+        "others": [{"name": o.name, "relation": o.relation} for o in script.others],
+        "beliefs": [b.holds for b in script.beliefs],
         "challenge": list(script.challenge),
         "defused_by": [act.replace("_", " ") for act in script.defused_by],
         "default": script.default,
@@ -303,7 +297,7 @@ def _for_doctor(event: Event) -> str:
     if isinstance(what, Notice):
         return f"[{what.text}]"
     if isinstance(what, Say):
-        return f"Patient: {what.text.translate(_NO_DIRECTIONS)}"
+        return f"Patient: {what.text.translate(NO_DIRECTIONS)}"
     return f"[The {event.role} leaves.]"
 
 
@@ -327,7 +321,7 @@ def _speech(acts: Sequence[Action]) -> str:
 
 
 def _patient_history(view: PatientView) -> Iterator[Message]:
-    facts = {f.id: f for f in view.opened}
+    facts, script = {f.id: f for f in view.opened}, view.script
     waiting: list[str] = [_BEGIN]
     for event in view.events:
         if event.role is Role.PATIENT and isinstance(event.what, Say):
@@ -335,30 +329,23 @@ def _patient_history(view: PatientView) -> Iterator[Message]:
             yield {"role": "assistant", "content": event.what.text}
             waiting = []
         else:
-            waiting += _for_patient(event.what, facts)
+            waiting += _for_patient(event.what, facts, script)
     if waiting:
         yield _user("\n".join(waiting))
 
 
-def _for_patient(what: Action | Any, facts: dict[str, Fact]) -> Iterator[str]:
+def _for_patient(what: Action | Any, facts: dict[str, Fact], script: Script) -> Iterator[str]:
     if isinstance(what, Say):
-        yield what.text.translate(_NO_DIRECTIONS)
+        yield what.text.translate(NO_DIRECTIONS)
     elif isinstance(what, Leave):
-        yield f"[The doctor ends the talk.] {what.text.translate(_NO_DIRECTIONS)}".strip()
+        yield f"[The doctor ends the talk.] {what.text.translate(NO_DIRECTIONS)}".strip()
     elif isinstance(what, Heard):
-        for fact in (facts[i] for i in what.opened):
-            yield _OPEN_THE_DOOR.format(f"{label(fact.concept)}: {fact.say[0]}")
-        yield from _withheld(what.withheld)
+        yield from directions(what, facts, script)
     elif isinstance(what, (Examine, OrderTests, RequestImage)):
         verb = "examines" if isinstance(what, Examine) else "orders"
-        yield f"[The doctor {verb}: {'; '.join(what.items).translate(_NO_DIRECTIONS)}]"
+        yield f"[The doctor {verb}: {'; '.join(what.items).translate(NO_DIRECTIONS)}]"
     elif isinstance(what, Notice):
         yield f"[{what.text}]"
-
-
-def _withheld(given: Iterable[Withheld]) -> Iterator[str]:
-    for about, how in dict.fromkeys((" ".join(w.about.split()), w.how) for w in given):
-        yield _WITHHOLD[how].format(f"'{about.translate(_NO_DIRECTIONS)}'")
 
 
 def _to_judge(view: ModeratorView) -> str:
