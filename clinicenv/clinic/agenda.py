@@ -20,7 +20,7 @@ _GAP = 3
 _SENTENCE = re.compile(r"[^.?!;\n]+[.?!;\n]*")
 _NOT = frozenset({"not", "no", "never", "without", "nor", "cannot"})
 _TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "doctor", "the", "and"})
-_ADDRESSES = frozenset(normalise("ask say think tell notice saw see speak talk hear know add view word"))
+_ADDRESSES = "ask say think tell notice saw see speak talk hear know add view word"
 
 
 def says(text: str, words: str, *, stated: bool = True) -> bool:
@@ -95,7 +95,7 @@ class Agenda:
         self._lines.append(text)
         picked = self._new(self._picked_up, (c for c in p.cues if self._answers(c, acts, turn)))
         corrected = self._new(self._corrected, (b for b in p.beliefs if _puts_right(text, b)))
-        turned = self._new(self.turned_to, (o for o in p.others if _addresses(text, o)))
+        turned = self._new(self.turned_to, (o for o in p.others if _addresses(text, o, p.identity.name)))
         asked = [d for d in p.decisions if any(says(text, w, stated=False) for w in d.asked_by)]
         agreed = self._new(self._agreed, (d for d in asked if self._agrees(d.needs, trust)))
         refused = tuple(d.id for d in asked if d.id not in self._agreed)
@@ -136,11 +136,15 @@ def _puts_right(text: str, belief: Belief) -> bool:
     return any(says(text, words) for words in belief.corrected_by)
 
 
-def _addresses(text: str, other: Informant) -> bool:
-    """By name, or as in "may I ask your daughter what she saw?"."""
-    words = set(re.findall(r"[^\W\d_]+", text.lower()))
-    names = {w for w in re.findall(r"[^\W\d_]+", other.name.lower()) if len(w) > 2} - _TITLES
+def _addresses(text: str, other: Informant, patient: str) -> bool:
+    """By a name that is not the patient's too, or as in "may I ask your daughter what she saw?"."""
+    words = _plain_words(text)
+    names = {w for w in _plain_words(other.name) if len(w) > 2} - _TITLES - _plain_words(patient)
     if names & words:
         return True
-    relation = set(re.findall(r"[^\W\d_]+", other.relation.lower()))
-    return relation <= words and not _ADDRESSES.isdisjoint(normalise(text))
+    relation = _plain_words(other.relation)
+    return bool(relation) and relation <= words and not set(normalise(_ADDRESSES)).isdisjoint(normalise(text))
+
+
+def _plain_words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W\d_]+", text.lower()))

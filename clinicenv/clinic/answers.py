@@ -6,9 +6,10 @@ nothing is recorded the scenario's policy decides. All words come from the facts
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from clinicenv.clinic.denials import deniable, denials, speaker
-from clinicenv.clinic.lexicon import lexicon
+from clinicenv.clinic.lexicon import lexicon, normalise
 from clinicenv.draws import Draw, pick
 from clinicenv.events import Event, Heard, Leave, Probe, Rate, Role, Say
 from clinicenv.story import Fact
@@ -16,6 +17,9 @@ from clinicenv.view import PatientView, Script
 
 MOST_FACTS = 6
 """Facts that one reply tells at most, shared among the questions; each question gets one in any case."""
+
+PRIVATE = 0.5
+"""The sensitivity from which a gated fact, once open, is still told only when it is asked for by its name."""
 
 OPEN_INTENTS = frozenset({"opening", "tell_me_more", "anything_else"})
 """Intents of questions that leave it to the patient what to tell."""
@@ -31,6 +35,7 @@ _NOTHING_ELSE = "Nothing else that I've noticed."
 _NOTHING_IN_MIND = "Nothing that comes to mind."
 _YOU_ARE_THE_DOCTOR = "You're the doctor, I hoped you could tell me."
 _AGREES = "Yes, that's fine."
+_NO_QUESTIONS = "No, I don't think so."
 _WALKS_OUT = "I've had enough of these questions. I'm leaving."
 _EVASIVE = (
     "I'd rather not go into that.",
@@ -76,10 +81,8 @@ def reply(view: PatientView, draw: Draw) -> Say | Leave:
     probes = [p for h in heard for p in h.probes]
     acts = {a for h in heard for a in h.acts}
     answer = _Answer(view, draw, past, _needed(view, probes))
-    decided = any(h.agreed or h.refused for h in heard)
     for probe, most in zip(probes, answer.shares(probes), strict=True):
-        if not (decided and probe.intent == "consent"):
-            answer.to(probe, most)
+        answer.to(probe, most)
     if not probes and "ask_open" in acts:
         answer.volunteer("tell_me_more")
     answer.deny()
@@ -222,13 +225,15 @@ class _Answer:
         self._hide(hidden)
 
     def _lets_out(self, fact: Fact, probe: Probe) -> bool:
-        if fact.disclosure != "probed":
-            return True
-        if probe.text in fact.question_variants:
+        """Whether the question is close enough; what is private is not told to one on the whole group."""
+        private = fact.gated and fact.sensitivity >= PRIVATE
+        if (fact.disclosure != "probed" and not private) or _is_variant(probe.text, fact):
             return True
         near = fact.concept, *lexicon().same_as.get(fact.concept, ())
         if probe.concept not in near or probe.intent in OPEN_INTENTS:
             return False
+        if private:
+            return True
         slot = probe.slot or "present"
         return slot == fact.slot or probe.concept in self.past.concepts
 
@@ -259,7 +264,7 @@ class _Answer:
         elif probe.intent in ("medical_opinion", "results"):
             self._once(_YOU_ARE_THE_DOCTOR)
         elif probe.intent == "consent":
-            self._once(_AGREES)
+            self._once(_NO_QUESTIONS if "question" in probe.text.lower() else _AGREES)
         elif concept is None:
             self._once(_UNSURE)
         elif concept in script.absent:
@@ -308,6 +313,12 @@ def _from_identity(concept: str, script: Script) -> str | None:
     if concept == "occupation" and who.occupation:
         return f"{'My' if own else 'The'} work: {who.occupation}."
     return None
+
+
+@lru_cache(maxsize=4096)
+def _is_variant(text: str, fact: Fact) -> bool:
+    asked = normalise(text)
+    return any(normalise(variant) == asked for variant in fact.question_variants)
 
 
 def _first(view: PatientView, past: _Past, acts: set[str], asked: bool) -> Iterator[str]:

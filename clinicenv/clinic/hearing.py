@@ -4,7 +4,7 @@ The same for every kind of patient; history and communication marks read it from
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clinicenv.clinic.agenda import Agenda
 from clinicenv.clinic.lookup import FactIndex
@@ -20,6 +20,10 @@ NO_FOCUS = frozenset(
 """What "when did it start?" after a question about it does not mean."""
 
 
+_PROPOSES = frozenset({"unknown", "consent", "medical_opinion", "expectations"})
+"""How a line that asks for a decision reads besides."""
+
+
 @dataclass(slots=True)
 class Hearing:
     """What a patient has heard so far. One per consultation."""
@@ -31,7 +35,7 @@ class Hearing:
     shut: dict[str, Fact] = field(default_factory=dict)
     acts: set[str] = field(default_factory=set)
     agenda: Agenda = field(init=False)
-    _asked: set[tuple[str, str | None, str | None]] = field(default_factory=set)
+    _asked: set[tuple[str, str | None, str | None, tuple[str, ...]]] = field(default_factory=set)
     _focus: str | None = None
     _turn: int = -1
     _counted: set[str] = field(default_factory=set)
@@ -44,9 +48,8 @@ class Hearing:
     def hear(self, text: str, *, of: int, turn: int) -> Heard:
         """Takes in one line of the doctor's; `of` is the number of its event."""
         reading = read(text, self._focus)
-        index = FactIndex.of(self.scenario)
-        probes = tuple(Probe(p.intent, p.concept, p.slot, p.text, index.find(p)) for p in reading.probes)
         acts = list(reading.acts)
+        probes = tuple(self._probe(p) for p in reading.probes)
         if "repeat" not in acts and self._repeats(probes):
             acts.append("repeat")
         asked_about = (p.concept for p in reversed(probes) if p.concept and p.concept not in NO_FOCUS)
@@ -54,6 +57,8 @@ class Hearing:
         self._move_trust(acts, turn)
         self.acts.update(acts)
         reaction = self.agenda.hear(text, acts, self.trust, turn)
+        if reaction.agreed or reaction.refused:  # it was understood: as a proposal
+            probes = tuple(p for p in probes if p.concept or p.intent not in _PROPOSES)
         opened = [f for f in self.shut.values() if self._opens(f)]
         for fact in opened:
             del self.shut[fact.id]
@@ -73,9 +78,17 @@ class Hearing:
             refused=reaction.refused,
         )
 
+    def _probe(self, probe: Probe) -> Probe:
+        """With the facts that it asks for. A question that an author has written for a fact asks for that."""
+        index = FactIndex.of(self.scenario)
+        if probe.concept is None and (exact := index.worded(probe.text)):
+            slot = None if exact[0].slot == "present" else exact[0].slot
+            probe = Probe(slot or "presence", exact[0].concept, slot, probe.text)
+        return replace(probe, facts=index.find(probe))
+
     def _repeats(self, probes: Iterable[Probe]) -> bool:
         """Whether all that is asked was asked before; open questions may come again."""
-        keys = [(p.intent, p.concept, p.slot) for p in probes if p.concept]
+        keys = [(p.intent, p.concept, p.slot, p.facts) for p in probes if p.concept]
         again = bool(keys) and all(k in self._asked for k in keys)
         self._asked.update(keys)
         return again

@@ -81,8 +81,7 @@ class FactIndex:
 
         Open questions give the facts that are told freely, `spontaneous` before `open`.
         """
-        exact = self.variants.get(tuple(normalise(probe.text))) if probe.text else None
-        if exact:
+        if exact := self.worded(probe.text):
             return self._ids(exact)
         if probe.intent in _ASKS_NO_FACT:
             return ()
@@ -97,6 +96,10 @@ class FactIndex:
             return found
         near = self.wording.best(probe.text, alone=probe.concept is None)
         return (near,) if near and any(f.id == near for f in related) else ()
+
+    def worded(self, text: str) -> list[Fact]:
+        """The facts of which the question is a variant, word for word."""
+        return self.variants.get(tuple(normalise(text)), []) if text else []
 
     def _recorded(self, probe: Probe) -> tuple[str, ...]:
         """By concept and slot, or by section."""
