@@ -90,8 +90,12 @@ class _Reading:
     _heard: list[Heard] = field(default_factory=list)
     _shut: set[str] = field(init=False)
     _polarity: dict[str, bool] = field(default_factory=dict)
+    _own: frozenset[tuple[str, bool]] = field(init=False)
+    _supported: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._own = _own_words(_texts(self.scenario))
+        self._supported = _supported(frozenset(f.concept for f in self.scenario.facts.values() if f.present))
         self._shut = {f.id for f in self.scenario.facts.values() if f.gated}
 
     def hears(self, heard: Heard) -> None:
@@ -133,7 +137,7 @@ class _Reading:
 
     def _speech(self, say: Say) -> Iterable[tuple[Kind, str]]:
         """What the words affirm or deny, against the facts and against what was said before."""
-        symptoms, own = lexicon().symptoms, _own_words(self.scenario)
+        symptoms, own = lexicon().symptoms, self._own
         for concept, affirmed in mentions(say.text).items():
             if concept not in symptoms or concept in lexicon().children:
                 continue
@@ -144,7 +148,7 @@ class _Reading:
             recorded = {f.present for f in _presence(self.scenario, concept) if f.id not in self._shut}
             if (concept, affirmed) in own:
                 continue
-            if affirmed and concept not in _supported(self.scenario):
+            if affirmed and concept not in self._supported:
                 yield ("contradiction" if recorded == {False} else "unsupported"), label(concept)
             elif not affirmed and recorded == {True}:
                 yield "contradiction", label(concept)
@@ -154,7 +158,6 @@ def _presence(scenario: Scenario, concept: str) -> list[Fact]:
     return [f for f in scenario.facts.values() if f.concept == concept and f.slot == "present"]
 
 
-@lru_cache(maxsize=256)
 def _texts(scenario: Scenario) -> tuple[str, ...]:
     """All that the scenario has its patient say."""
     p = scenario.patient
@@ -165,20 +168,19 @@ def _texts(scenario: Scenario) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _own_words(scenario: Scenario) -> frozenset[tuple[str, bool]]:
+def _own_words(texts: tuple[str, ...]) -> frozenset[tuple[str, bool]]:
     """The findings that the scenario's own words affirm or deny somewhere."""
-    return frozenset(pair for text in _texts(scenario) for pair in mentions(text).items())
+    return frozenset(pair for text in texts for pair in mentions(text).items())
 
 
 @lru_cache(maxsize=256)
-def _supported(scenario: Scenario) -> frozenset[str]:
-    """The findings that some fact gives a ground to affirm: its own, its group, and those as good as it."""
+def _supported(present: frozenset[str]) -> frozenset[str]:
+    """The findings that there is a ground to affirm: those present, their groups and their like."""
     lex, found = lexicon(), set[str]()
-    for fact in scenario.facts.values():
-        if fact.present:
-            found |= {fact.concept, *lex.same_as.get(fact.concept, ()), *descendants(lex, fact.concept)}
-            above = parent(fact.concept)
-            while above:
-                found.add(above)
-                above = parent(above)
+    for concept in present:
+        found |= {concept, *lex.same_as.get(concept, ()), *descendants(lex, concept)}
+        above = parent(concept)
+        while above:
+            found.add(above)
+            above = parent(above)
     return frozenset(found)
