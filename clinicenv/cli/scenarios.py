@@ -2,24 +2,19 @@
 
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import get_args
 
 import click
 
 from clinicenv import shipped
 from clinicenv.cli.output import echo_json
+from clinicenv.cli.tables import print_table, table
 from clinicenv.files import InputError, did_you_mean, printable, write_text
 from clinicenv.scenario import Scenario, Task, find_files, load_scenario, select
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 TEMPLATE = Path(__file__).with_name("template.yaml")
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
-_PLAIN_WIDTH = 160
-"""Columns where the output is no terminal."""
 
 
 @click.group("scenarios")
@@ -31,21 +26,41 @@ def scenarios() -> None:
 @click.argument("selection", default="all")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def list_(selection: str, as_json: bool) -> None:
-    """List the scenarios of SELECTION: ids, a file, a folder, all, split:dev, specialty:cardiology, ..."""
-    columns = ("id", "specialty", "task", "split", "difficulty", "facts", "tests", "title")
+    """List the scenarios of SELECTION: ids, a file, a folder, all, split:dev, specialty:cardiology, ...
+
+    The last columns but the title say how far a case gives itself away: how often the baseline doctor's first
+    diagnosis is right on door note and opening line (`guess`), and on the door note alone.
+    """
+    columns = (
+        "id",
+        "specialty",
+        "task",
+        "split",
+        "difficulty",
+        "facts",
+        "tests",
+        "guess",
+        "door note",
+        "title",
+    )
     rows = [dict(zip(columns, _row(s), strict=True)) for s in select(selection)]
     if as_json:
         echo_json(rows)
     elif sys.stdout.isatty():
-        _print(_table(columns, [list(row.values()) for row in rows]))
+        print_table(table(columns, [list(row.values()) for row in rows]))
     else:
         for row in [columns, *(row.values() for row in rows)]:
             click.echo("\t".join(printable(str(cell)) for cell in row))
 
 
 def _row(s: Scenario) -> tuple[str | int, ...]:
+    from clinicenv.agents.baselines import baselines
+
     tests = len(s.tests) + len(s.images)
-    return (s.id, s.meta.specialty, s.task, s.meta.split, s.meta.difficulty, len(s.facts), tests, s.title)
+    known = baselines(s)
+    guessed = [f"{share:.0%}" for share in known] if known else ["-", "-"]
+    about = (s.id, s.meta.specialty, s.task, s.meta.split, s.meta.difficulty, len(s.facts), tests)
+    return (*about, *guessed, s.title)
 
 
 @scenarios.command()
@@ -67,28 +82,7 @@ def show(id: str, answer: bool, as_json: bool) -> None:
         if isinstance(part, str):
             click.echo(printable(part))
         else:
-            _print(_table(*part))
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> "Table":
-    """Cells are plain text: no markup of a case file is obeyed."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for n, name in enumerate(columns):
-        table.add_column(name, no_wrap=n == 0)
-    for row in rows:
-        table.add_row(*(Text(printable(str(cell))) for cell in row))
-    return table
-
-
-def _print(table: "Table") -> None:
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
-    console.print(table)
+            print_table(table(*part))
 
 
 @scenarios.command()
@@ -167,6 +161,29 @@ def new(id: str, folder: Path, task: str) -> None:
     click.echo(
         f"{printable(str(file))} written; change it, then: clinicenv scenarios lint {printable(str(file))}"
     )
+
+
+@scenarios.command("probe")
+@click.argument("selection", metavar="ID")
+@click.option("--patient", default="scripted", show_default=True, metavar="A", help="Who plays the patient.")
+@click.option("--patient-profile", default="default", show_default=True, metavar="P", help="A bias profile.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list, with every slip.")
+def probe(selection: str, patient: str, patient_profile: str, seed: int, as_json: bool) -> int:
+    """Try the patient of the scenarios ID (an id, a file, a folder, all, split:dev, ...).
+
+    It is asked for its diagnosis in ten wordings, for every fact, for 30 things that it has not, beside the
+    point, against the rules, and twice. What it leaks, tells too early, invents, contradicts and misses is
+    counted and shown. Exit code 1 where a part could not be played to its end.
+    """
+    from clinicenv.cli.probing import as_data, run, show
+
+    done = run(selection, patient, patient_profile, seed)
+    if as_json:
+        echo_json(as_data(done))
+    else:
+        show(done)
+    return 1 if any(p.failed for p in done) else 0
 
 
 def template(id: str, task: str) -> str:

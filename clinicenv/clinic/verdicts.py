@@ -191,7 +191,7 @@ def _matches(said: str, names: Sequence[str]) -> str | None:
 # --- the ranked list
 
 
-def _rank(said: str, scenario: Scenario) -> RankVerdict:
+def rank(said: str, scenario: Scenario) -> RankVerdict:
     answer, text = scenario.answer.diagnosis, _cleaned(said)
     if answer is None:
         return RankVerdict(said, "undecided", "The scenario names no diagnosis.")
@@ -278,7 +278,7 @@ def judge(scenario: Scenario, events: Sequence[Event]) -> Verdict:
     """
     whats = [e.what for e in events]
     final = next((w for w in reversed(whats) if isinstance(w, Diagnose)), None)
-    ranks = tuple(_rank(said, scenario) for said in final.differential) if final else ()
+    ranks = tuple(rank(said, scenario) for said in final.differential) if final else ()
     questions = [(q.ask, q.when.after_turn, q.satisfied_by) for q in scenario.patient.questions]
     return Verdict(
         ranks=ranks,
