@@ -28,7 +28,8 @@ def baselines(scenario: Scenario) -> Baselines | None:
     if scenario.answer.diagnosis is None or scenario.task != "diagnose":
         return None
     turn = Consultation(scenario, Cast(doctor="guess")).pending
-    assert turn and isinstance(turn.view, DoctorView)
+    assert turn
+    assert isinstance(turn.view, DoctorView)
     door, opening = turn.view.events[:2]
     said = [
         _right(scenario, turn.view, (door, replace(opening, what=Say(o)))) for o in scenario.patient.opening
