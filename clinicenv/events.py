@@ -304,7 +304,7 @@ class Heard:
     corrected: tuple[str, ...] = ()
     """false beliefs that it puts right"""
     turned_to: tuple[str, ...] = ()
-    """other people in the room whom it addresses for the first time"""
+    """other people in the room whom it addresses"""
     agreed: tuple[str, ...] = ()
     """decisions that it asked for and got"""
     refused: tuple[str, ...] = ()

@@ -95,14 +95,15 @@ class Agenda:
         self._lines.append(text)
         picked = self._new(self._picked_up, (c for c in p.cues if self._answers(c, acts, turn)))
         corrected = self._new(self._corrected, (b for b in p.beliefs if _puts_right(text, b)))
-        turned = self._new(self.turned_to, (o for o in p.others if _addresses(text, o, p.identity.name)))
+        turned = tuple(o.id for o in p.others if _addresses(text, o, p.identity.name))
+        self.turned_to.update(turned)
         asked = [d for d in p.decisions if any(says(text, w, stated=False) for w in d.asked_by)]
         agreed = self._new(self._agreed, (d for d in asked if self._agrees(d.needs, trust)))
         refused = tuple(d.id for d in asked if d.id not in self._agreed)
         return Reaction(self._next_cue(turn), picked, corrected, turned, agreed, refused)
 
     @staticmethod
-    def _new(known: set[str], found: Iterator[Cue | Belief | Informant | Decision]) -> tuple[str, ...]:
+    def _new(known: set[str], found: Iterator[Cue | Belief | Decision]) -> tuple[str, ...]:
         new = tuple(item.id for item in found if item.id not in known)
         known.update(new)
         return new

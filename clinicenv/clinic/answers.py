@@ -103,6 +103,8 @@ class _Past:
     concepts: set[str | None] = field(default_factory=set)
     acts: set[str] = field(default_factory=set)
     """due ones included"""
+    alone: bool = False
+    """whether the doctor has asked for a word in private and addressed nobody else since"""
     said: list[str] = field(default_factory=list)
     wasted: int = 0
     """questions that were asked before or not understood, due ones included"""
@@ -134,6 +136,7 @@ def _past(view: PatientView) -> _Past:
 
 def _hear(past: _Past, heard: Heard) -> None:
     past.acts.update(heard.acts)
+    past.alone = not heard.turned_to and (past.alone or "ask_private" in heard.acts)
     for probe in heard.probes:
         key = (probe.intent, probe.concept, probe.slot)
         specific = (probe.concept or probe.slot) and probe.intent not in OPEN_INTENTS
@@ -186,15 +189,13 @@ class _Answer:
 
     def volunteer(self, intent: str) -> None:
         """The next one or two facts that come by themselves; `open` ones once the others are out."""
-        for disclosure in ("spontaneous", "open"):
-            untold = [
-                f
-                for f in self.script.facts
-                if f.disclosure == disclosure
-                and f.present
-                and f.id not in self.past.told
-                and f.id not in self.ids
-            ]
+        addressed = {i for e in self.view.due if isinstance(e.what, Heard) for i in e.what.turned_to}
+        theirs = [f for f in self.view.opened if f.unlock and f.unlock.informant in addressed]
+        own = (
+            [f for f in self.script.facts if f.disclosure == d and f.present] for d in ("spontaneous", "open")
+        )
+        for facts in (theirs, *own):
+            untold = [f for f in facts if f.id not in self.past.told and f.id not in self.ids]
             if untold:
                 two = self.draw("volunteer") < 0.5 + self.view.profile.persona.verbosity / 2
                 for fact in untold[: 2 if two else 1]:
@@ -226,6 +227,8 @@ class _Answer:
 
     def _lets_out(self, fact: Fact, probe: Probe) -> bool:
         """Whether the question is close enough; what is private is not told to one on the whole group."""
+        if self.past.alone and fact.unlock and fact.unlock.informant:
+            return False  # who knows it has left the room
         private = fact.gated and fact.sensitivity >= PRIVATE
         if (fact.disclosure != "probed" and not private) or _is_variant(probe.text, fact):
             return True

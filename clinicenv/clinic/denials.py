@@ -82,10 +82,15 @@ def deniable(concept: str) -> bool:
 
 def speaker(script: Script) -> Speaker:
     """The person in whom the informant speaks of the patient."""
-    if script.informant in ("self", "interpreter"):
+    return speaker_of(script.informant, script.identity.sex, script.identity.pronouns)
+
+
+@lru_cache(maxsize=64)
+def speaker_of(informant: str, sex: str, pronouns: str | None = None) -> Speaker:
+    """As `speaker`, of what decides it."""
+    if informant in ("self", "interpreter"):
         return _SELF
-    identity = script.identity
-    pronoun = (identity.pronouns or {"female": "she", "male": "he"}.get(identity.sex, "they")).lower()
+    pronoun = (pronouns or {"female": "she", "male": "he"}.get(sex, "they")).lower()
     return _HE if pronoun.startswith("he") else _SHE if pronoun.startswith("she") else _THEY
 
 
@@ -95,7 +100,14 @@ def _bare(concept: str, person: Speaker) -> str:
     words = label(concept).split()
     if words[0] in ("a", "an", "the") and len(words) > 1:
         words = words[1:]
-    return " ".join(person.my if w == "your" else person.me if w == "you" else w for w in words)
+    return " ".join(in_person(w, person) for w in words)
+
+
+def in_person(word: str, person: Speaker) -> str:
+    """`your`, `you` and `yourself` as the speaker says them; other words stay."""
+    if word == "yourself":
+        return "myself" if person is _SELF else f"{person.me}self" if person.me != "them" else "themselves"
+    return person.my if word == "your" else person.me if word == "you" else word
 
 
 @lru_cache(maxsize=4096)

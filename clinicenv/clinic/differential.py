@@ -157,6 +157,11 @@ def diseases() -> tuple[Disease, ...]:
     return _profiles().diseases
 
 
+def background() -> dict[str, float]:
+    """How often findings are there by chance, for those that differ from the default."""
+    return _profiles().background.rates
+
+
 @cache
 def _by_name() -> dict[str, Disease]:
     return {one.name: one for one in diseases()}

@@ -20,8 +20,8 @@ NO_FOCUS = frozenset(
 """What "when did it start?" after a question about it does not mean."""
 
 
-_PROPOSES = frozenset({"unknown", "consent", "medical_opinion", "expectations"})
-"""How a line that asks for a decision reads besides."""
+_PROPOSES = frozenset({"consent", "medical_opinion", "expectations"})
+"""How a line that asks for a decision reads besides, whatever it names."""
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Hearing:
         self.acts.update(acts)
         reaction = self.agenda.hear(text, acts, self.trust, turn)
         if reaction.agreed or reaction.refused:  # it was understood: as a proposal
-            probes = tuple(p for p in probes if p.concept or p.intent not in _PROPOSES)
+            probes = tuple(p for p in probes if p.concept and p.intent not in _PROPOSES)
         opened = [f for f in self.shut.values() if self._opens(f)]
         for fact in opened:
             del self.shut[fact.id]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clinicenv.clinic.agenda import says
+from clinicenv.clinic.lexicon import normalise
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.files import InputError
 from clinicenv.scenario import load_file
@@ -36,6 +37,9 @@ def agenda_references(case: Case) -> Iterator[Finding]:
     for at, words in _words(case):
         if not says(words, words, stated=False):
             yield case.finding(at, f"`{words}` can never be heard: it holds only small words; name the thing")
+        elif len(normalise(words)) == 1 < len(words.split()):
+            what = f"of `{words}` only `{normalise(words)[0]}` is listened for; add a word that matters"
+            yield case.finding(at, what, "warning")
 
 
 def _words(case: Case) -> Iterator[tuple[Where, str]]:

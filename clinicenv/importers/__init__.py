@@ -8,6 +8,7 @@ from clinicenv.importers.base import Conversion, Importer, Note, save
 
 FORMATS = {
     "agentclinic": "clinicenv.importers.agentclinic",
+    "ddxplus": "clinicenv.importers.ddxplus",
 }
 """A format's name on the command line -> the module that reads it."""
 
