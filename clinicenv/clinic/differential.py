@@ -104,8 +104,8 @@ Ratios: TypeAlias = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Split:
-    """How a yes-or-no observation divides the diseases: its background rate, and the rates that differ."""
+class Observation:
+    """A yes-or-no observation: how often it is made without any of the diseases, and with each of them."""
 
     rate: float
     rates: tuple[tuple[int, float], ...]
@@ -123,11 +123,17 @@ class _Split:
             noise += p * entropy
         return _entropy(yes + (1 - known) * self.rate) - noise - (1 - known) * self.entropy
 
+    def ratios(self, happened: bool) -> Ratios:
+        """What the answer does to the log-odds of the diseases."""
+        if happened:
+            return tuple((index, log(rate / self.rate)) for index, rate in self.rates)
+        return tuple((index, log((1 - rate) / (1 - self.rate))) for index, rate in self.rates)
+
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    findings: dict[str, _Split]
-    tests: dict[str, _Split]
+    findings: dict[str, Observation]
+    tests: dict[str, Observation]
     found: dict[tuple[str, bool], Ratios]
     tested: dict[tuple[str, Shown], Ratios]
 
@@ -182,24 +188,19 @@ def plan_for(name: str) -> Management:
     return disease(name).plan
 
 
-def _split(rate: float, rates: dict[int, float]) -> _Split:
-    return _Split(rate, tuple(rates.items()), _entropy(rate), tuple(map(_entropy, rates.values())))
+def observation(rate: float, rates: Mapping[int, float]) -> Observation:
+    """From its background rate and the rates by the disease's index."""
+    return Observation(rate, tuple(rates.items()), _entropy(rate), tuple(map(_entropy, rates.values())))
 
 
-def _ratios(split: _Split, happened: bool) -> Ratios:
-    if happened:
-        return tuple((index, log(rate / split.rate)) for index, rate in split.rates)
-    return tuple((index, log((1 - rate) / (1 - split.rate))) for index, rate in split.rates)
-
-
-def _one_side(test: str, split: _Split, side: Literal["low", "high"]) -> Ratios:
+def _one_side(test: str, split: Observation, side: Literal["low", "high"]) -> Ratios:
     """Diseases that push the test to the other side are no likelier than background."""
     agreeing = {
         i
         for i, one in enumerate(diseases())
         if test in one.tests and one.tests[test].flag in (side, "abnormal")
     }
-    return tuple((index, ratio) for index, ratio in _ratios(split, True) if index in agreeing)
+    return tuple((index, ratio) for index, ratio in split.ratios(True) if index in agreeing)
 
 
 @cache
@@ -214,13 +215,13 @@ def _tables() -> _Tables:
         for test, profile in one.tests.items():
             sensitivities[test][index] = profile.sensitivity
             false_alarms[test].append(1 - profile.specificity)
-    asked = {c: _split(background.rates.get(c, background.default), r) for c, r in findings.items()}
-    tested = {t: _split(sum(a) / len(a), sensitivities[t]) for t, a in false_alarms.items()}
-    found = {(c, said): _ratios(split, said) for c, split in asked.items() for said in (True, False)}
+    asked = {c: observation(background.rates.get(c, background.default), r) for c, r in findings.items()}
+    tested = {t: observation(sum(a) / len(a), sensitivities[t]) for t, a in false_alarms.items()}
+    found = {(c, said): split.ratios(said) for c, split in asked.items() for said in (True, False)}
     shown: dict[tuple[str, Shown], Ratios] = {}
     for test, split in tested.items():
-        shown[test, True] = _ratios(split, True)
-        shown[test, False] = _ratios(split, False)
+        shown[test, True] = split.ratios(True)
+        shown[test, False] = split.ratios(False)
         shown[test, "low"] = _one_side(test, split, "low")
         shown[test, "high"] = _one_side(test, split, "high")
     return _Tables(asked, tested, found, shown)
@@ -280,12 +281,12 @@ def gains_of_signs(posterior: Sequence[float]) -> dict[str, float]:
 
 
 @cache
-def _signs() -> dict[str, _Split]:
+def _signs() -> dict[str, Observation]:
     rates: dict[str, dict[int, float]] = defaultdict(dict)
     for index, one in enumerate(diseases()):
         for sign, band in one.signs.items():
             rates[sign][index] = BANDS[band]
-    return {sign: _split(SIGN_BACKGROUND, by_disease) for sign, by_disease in rates.items()}
+    return {sign: observation(SIGN_BACKGROUND, by_disease) for sign, by_disease in rates.items()}
 
 
 def next_findings(evidence: Evidence, n: int, asked: Collection[str] = ()) -> list[str]:
