@@ -16,8 +16,8 @@ from statistics import mean
 from typing import Any
 
 from clinicenv import Cast, play, select
-from clinicenv.agents.bayes import BayesDoctor, Policy
 from clinicenv.agents.baselines import RIGHT
+from clinicenv.agents.bayes import BayesDoctor, Policy
 from clinicenv.clinic.differential import Observation, observation
 from clinicenv.events import Heard
 from clinicenv.scenario import Scenario
@@ -40,7 +40,7 @@ def consult(scenario: Scenario, doctor: Any, seed: int) -> tuple[float, float, f
 def clustered(values: dict[str, list[float]]) -> tuple[float, float, float]:
     """The mean over clusters of their means, with its 95 % interval."""
     means = [mean(v) for _, v in sorted(values.items())]
-    draw = random.Random(0)  # noqa: S311
+    draw = random.Random(0)
     drawn = sorted(mean(draw.choices(means, k=len(means))) for _ in range(DRAWS))
     return mean(means), drawn[int(0.025 * DRAWS)], drawn[int(0.975 * DRAWS) - 1]
 
