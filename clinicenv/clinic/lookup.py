@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from clinicenv.clinic.lexicon import Intent, descendants, lexicon, normalise, routing
+from clinicenv.clinic.sentences import Sentences
 from clinicenv.events import Probe
 from clinicenv.scenario import Scenario
 from clinicenv.story import Fact
@@ -20,6 +21,9 @@ LEAST_WORDS = 3
 
 _WHOLE_SECTIONS = frozenset({"pmh", "psh", "meds", "allergy", "fh"})
 """Sections that a question about them asks for as a whole; of the others only its own concept."""
+
+_PROSE = frozenset({"agentclinic"})
+"""Formats of import whose facts are sentences that somebody else wrote: their concepts are guesses."""
 
 _OPEN = frozenset({"opening", "tell_me_more", "anything_else"})
 _ASKS_NO_FACT = frozenset({"consent", "medical_opinion", "results"})
@@ -45,7 +49,9 @@ class _Key:
 
 @lru_cache(maxsize=256)
 def _index(key: _Key) -> "FactIndex":
-    return FactIndex(key.scenario.facts.values(), key.scenario.patient.denials.explicit)
+    scenario = key.scenario
+    prose = scenario.imported is not None and scenario.imported.format in _PROSE
+    return FactIndex(scenario.facts.values(), scenario.patient.denials.explicit, prose=prose)
 
 
 class FactIndex:
@@ -54,10 +60,11 @@ class FactIndex:
     `absent` are concepts that the scenario denies in so many words.
     """
 
-    def __init__(self, facts: Iterable[Fact], absent: Iterable[str] = ()) -> None:
+    def __init__(self, facts: Iterable[Fact], absent: Iterable[str] = (), *, prose: bool = False) -> None:
         self.facts, self.absent = tuple(facts), frozenset(absent)
         self.order = {f.id: n for n, f in enumerate(self.facts)}
         self.by_concept = _by_concept(self.facts)
+        self.sentences = Sentences(self.facts) if prose else None
         self.variants: dict[tuple[str, ...], list[Fact]] = {}
         self.wording = Wording()
         for fact in self.facts:
@@ -90,6 +97,8 @@ class FactIndex:
         if probe.intent == "tell_me_more" and probe.concept:
             free = [f for f in self._on(probe.concept) if f.id in self.open]
             return self._ids(free) or self._presence(probe.concept)
+        if self.sentences:
+            return self.sentences.answering(probe)
         found = self._recorded(probe)
         related = self._on(probe.concept) if probe.concept else list(self.facts)
         if found or not related or not probe.text:
