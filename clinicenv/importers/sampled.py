@@ -27,10 +27,11 @@ from clinicenv.clinic.differential import (
 from clinicenv.clinic.lexicon import descendants, lexicon, mentions
 from clinicenv.clinic.lint_text import names_answer
 from clinicenv.clinic.presentations import Presentation, presentation
+from clinicenv.clinic.verdicts import rank as judged
 from clinicenv.draws import Draws, pick
 from clinicenv.importers import sampled_words as words
 from clinicenv.importers.sampled_results import exam, tests
-from clinicenv.scenario import Scenario
+from clinicenv.scenario import Scenario, select
 from clinicenv.story import Slot
 
 AGES: dict[AgeBand, tuple[float, float, float]] = {
@@ -64,6 +65,17 @@ def generate(n: int, seed: int, splits: Mapping[str, str]) -> Iterator[Scenario]
     """`n` cases; `splits` gives a disease its split where one is set, the others' is a keyed draw."""
     for index in range(n):
         yield Sampled(seed, index, splits).scenario
+
+
+def bundled_splits() -> dict[str, str]:
+    """The split of each profile's disease that a bundled case has for its diagnosis."""
+    found: dict[str, str] = {}
+    for case in select("all"):
+        if case.answer.diagnosis:
+            for one in diseases():
+                if judged(one.name, case).verdict in ("exact", "synonym", "subtype"):
+                    found[one.name] = case.meta.split
+    return found
 
 
 @dataclass
