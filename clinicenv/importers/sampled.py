@@ -251,8 +251,7 @@ class Sampled:
 
     def _answer(self) -> dict[str, Any]:
         one = self.disease
-        said = " ".join(words.affirms(c, self.person)[0] for c, there in self.findings.items() if there)
-        clash = mentions(said).keys()
+        clash = {c for f in self.facts for text in f["say"] for c in mentions(text)}
         own = [s for s in one.synonyms if not mentions(s).keys() & clash]
         danger = [n for n, _ in self._others if disease(n).must_not_miss][:3]
         return {
