@@ -109,17 +109,23 @@ def _judged(question: Question, reply: Say, told: Iterable[frozenset[Place]]) ->
 
 
 def _sources(fact: Fact, actor: dict[str, Any]) -> frozenset[Place]:
-    """The sentences of the case that the fact keeps as they were written."""
+    """The sentences of the case that the fact keeps as written, whole or, within its field, in part."""
     kept = fact.value or fact.say[0]
     parts = {_plain(part) for part in (kept, *kept.split(" | "), *_END.split(kept))}
-    places = list(_places(actor))
-    found = {place for place, text in places if _plain(text) in parts}
-    for part in parts:  # a sentence that the labels cut where the importer did not, and the other way round
-        found |= {p for p, text in places if _longer(_plain(text), part) or _longer(part, _plain(text))}
+    places = [(place, _plain(text)) for place, text in _places(actor)]
+    found = {place for place, text in places if text in parts}
+    for part in parts:  # the labels may cut where the importer did not, and the other way round
+        found |= {p for p, text in places if _longer(text, part) or _longer(part, text)}
+        found |= {p for p, text in places if _field(p) in fact.id and f" {part} " in f" {text} "}
     if fact.section == "meds":
-        listed = " ".join(parts).split()
-        found |= {p for p, text in places if _is_list(actor, p[0]) and set(_plain(text).split()) <= {*listed}}
+        listed = {word for part in parts for word in part.split()}
+        found |= {p for p, text in places if _is_list(actor, p[0]) and set(text.split()) <= listed}
     return frozenset(found)
+
+
+def _field(place: Place) -> str:
+    """How the ids of a field's facts begin."""
+    return place[0].partition(".")[0].lower().removesuffix("s")
 
 
 def _longer(text: str, part: str) -> bool:

@@ -8,7 +8,7 @@ from clinicenv.importers.asking import asked_for
 from clinicenv.importers.fields import Ids, human, leaves, simple
 from clinicenv.importers.findings import findings_in
 from clinicenv.importers.opening import opening
-from clinicenv.importers.pieces import pieces
+from clinicenv.importers.pieces import denied, pieces
 from clinicenv.importers.prose import Answer, Sex, first_person, is_third_person, of_child, sentences
 from clinicenv.story import Disclosure, Fact, Section
 
@@ -122,6 +122,11 @@ class History:
                 left.append(sentence)
                 continue
             disclosure = first[n] if n < len(first) else "asked"
+            if things := denied(sentence):
+                for thing in things:
+                    whole = sentence if thing == things[0] else thing
+                    self._sentence(path, f"No {thing}.", section, concept, disclosure, written=whole)
+                continue
             parts = [sentence] if path[0] == "history" or first else self._parts(sentence, section)
             for part in parts:
                 self._sentence(path, part, section, concept, disclosure)
@@ -137,8 +142,15 @@ class History:
         return pieces(sentence, about)
 
     def _sentence(
-        self, path: tuple[str, ...], sentence: str, section: Section, fallback: str, disclosure: Disclosure
+        self,
+        path: tuple[str, ...],
+        sentence: str,
+        section: Section,
+        fallback: str,
+        disclosure: Disclosure,
+        written: str = "",
     ) -> None:
+        """Adds the fact of a statement; `written` is how the source has it, where it is put in other words."""
         found = {} if _FAMILY.search(sentence) else findings_in(sentence)
         concept, present = self._main(sentence, section, fallback, found)
         said = self._said(sentence)
@@ -147,7 +159,7 @@ class History:
             id="pending",
             section=section,
             concept=concept,
-            value=None if said.rstrip(".") == sentence.rstrip(".") else sentence,
+            value=None if said.rstrip(".") == (written or sentence).rstrip(".") else written or sentence,
             present=present,
             say=(said,),
             question_variants=tuple(labels),

@@ -1,4 +1,7 @@
-"""Taking a note-like sentence apart: `Non-smoker, drinks wine, works as a baker` is three statements."""
+"""Taking a note-like sentence apart: `Non-smoker, drinks wine, works as a baker` is three statements.
+
+So is `Denies fever, cough, or rash`: each thing that is denied can be asked for by itself.
+"""
 
 import re
 from collections.abc import Callable
@@ -55,3 +58,47 @@ def _splits(parts: list[str], *, clauses: bool) -> bool:
     return all(  # a denial reaches over a list up to a part with a verb or a denial of its own
         _OWN_START.match(after) or not _DENIES.search(before) for before, after in pairwise(parts)
     )
+
+
+_PERSON = r"(?:(?:the\s+)?(?:patient|baby|child|infant|newborn|mother)|he|she|parents?|roommates)\s+"
+_NO = (
+    r"(?:denies|denied|no|without|negative for|(?:does|did|do) not report|ha(?:s|ve) not (?:noticed|had|experienced)|"
+    r"reports no)\s+"
+)
+_ANY = (
+    r"(?:(?:having|experiencing|feeling|any|an?|associated|reported|prior|"
+    r"(?:known )?(?:history|histories|episodes|signs|mention|reports) of)\s+)*"
+)
+_DENIAL = re.compile(rf"^(?:{_PERSON})?(?:also\s+)?{_NO}{_ANY}(?P<things>.+?)(?:\s+(?:reported|noted|identified))?$", re.I)
+_GOES_ON = re.compile(
+    r"[(;:]|\b(?:but|that|which|who|such as|including|is|are|was|were|has|have|does|did)\b|"
+    r"\band (?:\w+s|\w+ly)\s|\b(?:nor|not|denies)\b",
+    re.I,
+)
+"""What no plain list has."""
+_BETWEEN = re.compile(r",\s+(?:(?:and|or)\s+)?(?:no\s+)?|\s+or\s+(?:no\s+)?", re.I)
+_HALF = re.compile(
+    r"\b(?:medical|surgical|psychiatric|personal|family|prenatal|dietary|bowel|bladder|urinary|significant|known|"
+    r"recent|genetic|other)$",
+    re.I,
+)
+"""How a part ends whose noun stands in a later part."""
+_WITHIN = re.compile(r"\b(?:in|of|with|from|to|at|for|about)\b", re.I)
+
+
+def denied(sentence: str) -> list[str]:
+    """The things that a sentence denies, as written, where it does nothing else; else nothing."""
+    found = _DENIAL.match(sentence.strip().rstrip("."))
+    if not found or _GOES_ON.search(found["things"]):
+        return []
+    things: list[str] = []
+    start = 0
+    for gap in _BETWEEN.finditer(found["things"]):
+        thing = found["things"][start : gap.start()]
+        if gap[0].startswith(",") or not _WITHIN.search(thing):
+            things.append(thing)
+            start = gap.end()
+    things.append(found["things"][start:])
+    if len(things) < 2 or any(_HALF.search(t) or _LEANS.match(t) or not t for t in things):
+        return []
+    return things
