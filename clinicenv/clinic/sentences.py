@@ -26,10 +26,17 @@ _UNKNOWN = 0.3
 """The weight of a word that no fact has, and that no list knows."""
 _ASIDE = 0.4
 """How much less it counts when something was than whether it was."""
-_MEANT = 1.3
+_MEANT = 1.6
 """How much more that counts which the router takes to be asked for."""
+_WHOSE = 0.5
+"""How much less it counts that relatives are asked about than what they have."""
 _OTHERS = 0.6
 """What is left of the share of a fact on relatives where the question is not on them, and the other way round."""
+
+_SECTION = 0.1
+"""What a fact of the section that is asked about has beside its share."""
+_BACK = 0.5
+"""How well `these symptoms` stands for a symptom."""
 
 _POINTS = re.compile(r"\b(?:it|this|that|these|those|they|them|symptoms?|problem|trouble)\b", re.I)
 _REPORTED = re.compile(
@@ -55,7 +62,11 @@ class Sentences:
     def answering(self, probe: Probe) -> tuple[str, ...]:
         """Ids of the facts that answer the probe, best first; () where none does or it is not clear which."""
         asked = self._asked(probe)
-        shares = [self._share(asked, held) for held in self._held]
+        section = getattr(lexicon().intents.get(probe.intent), "section", None)
+        shares = [
+            self._share(asked, held) + (_SECTION if section == fact.section else 0.0)
+            for fact, held in zip(self._facts, self._held, strict=True)
+        ]
         best = max(shares, default=0.0)
         if not asked or best < ENOUGH:
             return ()
@@ -71,10 +82,12 @@ class Sentences:
         if probe.concept not in (None, "main_problem") and not any(t.kind == "name" for t in own):
             found.insert(0, Term("name", (Name((meant,)),)))
         elif not own:
-            if not found or not _POINTS.search(probe.text):
+            if not found or not (probe.slot or _POINTS.search(probe.text)):
                 return []
             found.append(Term("it", (Name(("k:it",)),)))
-        return [(t, self._weight(t) * (_MEANT if meant in t.features else 1.0)) for t in found]
+        if probe.intent == "previous_episodes":
+            found.append(Term("kind", (Name(("k:before",)),)))
+        return [(t, self._weight(t) * self._stress(t, meant, len(own))) for t in dict.fromkeys(found)]
 
     def _weight(self, term: Term) -> float:
         holding = sum(_quality(term, held) >= 0.5 for held in self._held)
@@ -82,11 +95,21 @@ class Sentences:
         rarity = math.log(1 + len(self._held) / (holding + 0.5))
         return weight * rarity * (_ASIDE if term.aside else 1.0)
 
+    @staticmethod
+    def _stress(term: Term, meant: str, names: int) -> float:
+        if names > 1 and _of_relatives(term):
+            return _WHOSE
+        return _MEANT if meant in term.features else 1.0
+
     def _share(self, asked: Sequence[tuple[Term, float]], held: frozenset[str]) -> float:
+        details = any(t.kind == "kind" for t, _ in asked)
+        if any(t.kind == "it" for t, _ in asked) and "k:it" not in held:
+            return 0.0
         whole = sum(weight for _, weight in asked) or 1.0
-        share = sum(weight * _quality(term, held) for term, weight in asked) / whole
+        share = sum(weight * _quality(t, held, details) for t, weight in asked) / whole
         family = any(_of_relatives(t) for t, _ in asked)
-        return share if family == (_FAMILY in held) else share * _OTHERS
+        other = not family and any("g:relatives" in t.features for t, _ in asked)
+        return share if other or family == (_FAMILY in held) else share * _OTHERS
 
 
 def _held_by(fact: Fact) -> frozenset[str]:
@@ -94,10 +117,12 @@ def _held_by(fact: Fact) -> frozenset[str]:
     found = set(features(text))
     if fact.concept not in _NO_CONCEPT:
         found.add(f"c:{fact.concept}")
-    if fact.section == "fh" or fact.concept.startswith("family_"):
-        found |= {_FAMILY, "g:relatives"}
-    if fact.section == "hpi":
+    if fact.section == "fh" or any(f == "g:relatives" or f.startswith("c:family_") for f in features(text)):
+        found |= {_FAMILY} if "g:at_home" not in found else set()
+    if fact.section == "hpi" and fact.present:
         found.add("k:it")
+    if not fact.present:
+        found.add("k:denied")
     return frozenset(found)
 
 
@@ -108,8 +133,11 @@ def _of_relatives(term: Term) -> bool:
 # How well a fact answers to one term ------------------------------------------------------------------
 
 
-def _quality(term: Term, held: frozenset[str]) -> float:
-    return max(_of_name(name, held) for name in term.names)
+def _quality(term: Term, held: frozenset[str], details: bool = False) -> float:
+    """`details`: whether the question asks for some, which may stand in a sentence without the thing's name."""
+    quality = max(_of_name(name, held) for name in term.names)
+    back = details and term.kind == "name" and "k:back" in held
+    return max(quality, _BACK) if back else quality
 
 
 def _of_name(name: Name, held: frozenset[str]) -> float:
@@ -125,6 +153,8 @@ def _match(feature: str, held: frozenset[str]) -> float:
     if feature in held:
         return 1.0
     kind, name = feature.split(":", 1)
+    if kind == "k":  # what is not there has no details
+        return 0.8 if "k:denied" in held and name not in ("it", "before", "place") else 0.0
     if kind == "w" and len(name) >= 4:
         return 0.8 if any(f.startswith("w:") and _akin(name, f[2:]) for f in held) else 0.0
     if kind != "c":
@@ -134,8 +164,10 @@ def _match(feature: str, held: frozenset[str]) -> float:
         return 0.9
     if not concepts.isdisjoint(lexicon().same_as.get(name, ())):
         return 0.8
-    wider = (c for c in concepts if c in lexicon().symptoms and not c.endswith("_trouble"))
-    return 0.45 if any(name in _members(c) for c in wider) else 0.0
+    wider = [c for c in concepts if c in lexicon().symptoms and name in _members(c)]
+    if "k:denied" in held:
+        return 0.8 if wider else 0.0
+    return 0.45 if any(not c.endswith("_trouble") for c in wider) else 0.0
 
 
 @lru_cache(maxsize=4096)

@@ -21,11 +21,12 @@ _TIME = r"(?:second|minute|hour|day|week|month|year)s?"
 KINDS: tuple[tuple[str, str, str], ...] = (
     (
         "time",
-        rf"^\W*(?:and |so )?(?:since )?when\b(?! in the day| of the day)|\bsince when\b|\bhow (?:long|soon|old|far along)\b|"
-        rf"\bhow many {_TIME}|\bwhat age\b|\bwhen (?:did|was|were)\b|\bmany {_TIME}",
+        rf"^\W*(?:and |so )?(?:since )?when\b(?! in the day| of the day)|\bsince when\b|\bhow (?:long|soon|far along)\b|"
+        rf"\bhow many {_TIME}|\bwhen (?:did|was|were)\b|\bmany {_TIME}",
         rf"\bago\b|\bsince\b|\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|few|several|past|last|a)[ -]"
         rf"(?:\w+[ -])?{_TIME}|year-long|\byesterday|\bafter birth|\bthis (?:morning|evening)",
     ),
+    ("age", r"\bwhat age\b|\bhow old\b", r"\bage\b|\byears old|\bsince (?:birth|childhood)"),
     (
         "often",
         r"\bhow (?:often|frequent|many (?:times|nights))|\bmore (?:common|often|frequent)",
@@ -35,12 +36,13 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     ("amount", r"\bhow (?:much|many|heavy|big|large)\b", r"\d|\b(?:one|two|three|several|multiple|few)\b"),
     (
         "relief",
-        r"\b(?:help|better|ease|relie(?:f|ve)|sooth|improve|settle|any good|difference)",
+        r"\b(?:help|better|ease|relie(?:f|ve)|sooth|improve|settle|any good)",
         r"\breliev|\balleviat|\bimprov|\bbetter\b|\brelief\b|\bresolv|\brespon(?:d|siv)|\beas(?:e|ed|es)\b",
     ),
     (
         "worse",
-        r"\b(?:worse|worst|br(?:ing|ought|ings) (?:it )?on|trigger|sets? (?:it )?off|aggravat|any difference)",
+        r"(?<!got )(?<!getting )(?<!got any )(?<!become )\b(?:worse|worst|br(?:ing|ought|ings) (?:it )?on|trigger|"
+        r"sets? (?:it )?off|aggravat)",
         r"\bwors|\bexacerbat|\baggravat|\bintensif|\btrigger|\bprecipitat|\bespecially\b",
     ),
     (
@@ -48,6 +50,12 @@ KINDS: tuple[tuple[str, str, str], ...] = (
         r"\b(?:getting|become|becoming|got) (?:any )?(?:worse|better|bigger|larger|more)|\bchang(?:ed|ing)|"
         r"\bspread|\bgrow(?:n|ing)|\bgone down",
         r"\bincreas|\bprogress|\bworsen|\bdecreas|\bspread|\bgrow|\benlarg|\bpersist|\bgradual|\bcontinu",
+    ),
+    ("factor", r"\bdifference\b", r"\bwors|\bexacerbat|\breliev|\balleviat|\bimprov|\bbetter\b|\bespecially\b"),
+    (
+        "before",
+        r"\bbefore\W*$|\bprevious|\bfirst time|\bhad (?:this|it|anything like)|\bin the past\b",
+        r"\bprevious|\bprior\b|\bsimilar (?:\w+ )?(?:episode|complaint|symptom|nature)|\bnever\b|\brecurrent|\bin the past\b",
     ),
     (
         "place",
@@ -71,8 +79,14 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     ),
 )
 """A kind of detail: how it is asked for, and what a sentence has that gives it."""
+_BACK = re.compile(
+    r"\b(?:these|the|such|similar) (?:\w+ )?(?:symptoms?|episodes?|complaints?)\b|\bsimilar\b|\blike this\b", re.I
+)
+"""Words of a sentence that stand for what was told before it."""
 _ASIDE = frozenset(normalise("when before after during while since because apart than besides"))
 _OR = "or"
+_ELSE_IN_LONGER = frozenset(normalise("blood double"))
+"""Words that alone mean something else than in a longer name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,10 @@ class _Thesaurus:
     table: Table
     endings: tuple[tuple[str, str], ...]
     dropped: frozenset[str]
+    groups: dict[str, tuple[str, ...]]
+    """concept -> the groups that it is of"""
+    whole: dict[str, tuple[str, ...]]
+    """concept -> the groups that it is as good as"""
 
 
 @cache
@@ -130,7 +148,13 @@ def _thesaurus() -> _Thesaurus:
     table = Table()
     for stems, names in groups.items():
         table.add(stems, " ".join(dict.fromkeys(names)))
-    return _Thesaurus(table, tuple(endings), dropped)
+    of: dict[str, tuple[str, ...]] = {}
+    whole: dict[str, tuple[str, ...]] = {}
+    for name, concepts in data["concepts"].items():
+        members = listed(concepts)
+        of |= {c: (*of.get(c, ()), f"g:{name}") for c in members}
+        whole[members[0]] = (*whole.get(members[0], ()), f"g:{name}")
+    return _Thesaurus(table, tuple(endings), dropped, of, whole)
 
 
 def _stream(tokens: Sequence[str]) -> tuple[str, ...]:
@@ -145,7 +169,9 @@ _Span = tuple[tuple[str, ...], int, int]
 def _spans(tokens: Sequence[str]) -> list[_Span]:
     """What the lexicon and the thesaurus know of the tokens."""
     words = _thesaurus()
-    found: list[_Span] = [((f"c:{name}",), start, end) for name, start, end in find_concepts(tokens)]
+    found: list[_Span] = [
+        ((f"c:{name}", *words.whole.get(name, ())), start, end) for name, start, end in find_concepts(tokens)
+    ]
     for names, start, end in words.table.find(_stream(tokens)):
         found.append((tuple(f"g:{n}" for n in names.split()), start, end))
     for i, token in enumerate(tokens):
@@ -163,10 +189,14 @@ def features(text: str) -> frozenset[str]:
     """What a sentence holds."""
     tokens = normalise(text)
     found = {f for names, _, _ in _spans(tokens) for f in names}
-    found |= {f"w:{t}" for t in _stream(tokens)}
+    found |= {g for f in found for g in _thesaurus().groups.get(f[2:], ()) if f.startswith("c:")}
+    for token in _stream(tokens):
+        found |= {f"w:{token}", *(_of_word(token) if token not in _ELSE_IN_LONGER else ())}
     found |= {f"k:{name}" for name, _, holds in KINDS if re.search(holds, text, re.I)}
     if lexicon().site_table.find(tokens):
         found.add("k:place")
+    if _BACK.search(text):
+        found.add("k:back")
     return frozenset(found)
 
 

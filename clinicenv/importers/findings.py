@@ -38,7 +38,8 @@ def findings_in(sentence: str) -> dict[str, bool]:
 
 
 def _plain(sentence: str) -> str:
-    """Without what would be taken for a denial or a finding: `notes`, `non-healing`, `on its own`."""
+    """Without what would be taken for a denial or a finding: `notes`, `non-healing`, `on its own`, who tells it."""
+    sentence = re.sub(r"\bfamily(?: members)?(?= (?:ha(?:s|ve|d) noticed|notic|report|mention|not|stat|sa))", "they", sentence, flags=re.I)
     sentence = re.sub(r"\bon (?:its|their) own\b|\bfalling (?=ill\b|asleep\b)", "", sentence, flags=re.I)
     return re.sub(r"\bnon-(?!smok)", "non", _NOTING.sub("says", sentence), flags=re.I)
 

@@ -76,13 +76,18 @@ _GOES_ON = re.compile(
     re.I,
 )
 """What no plain list has."""
-_BETWEEN = re.compile(r",\s+(?:(?:and|or)\s+)?(?:no\s+)?|\s+or\s+(?:no\s+)?", re.I)
+_BETWEEN = re.compile(r",\s+(?:(?:and|or)\s+)?(?:(?:no|any)\s+)*|\s+or\s+(?:(?:no|any)\s+)*", re.I)
 _HALF = re.compile(
     r"\b(?:medical|surgical|psychiatric|personal|family|prenatal|dietary|bowel|bladder|urinary|significant|known|"
     r"recent|genetic|other)$",
     re.I,
 )
 """How a part ends whose noun stands in a later part."""
+_NO_THING = re.compile(
+    r"^(?:which|who|that|as|with|such|then|now|due|for|in|on|at|to|from|by|until|after|before|since|when|while|"
+    r"especially|particularly|the|he|she|it)\b",
+    re.I,
+)
 _WITHIN = re.compile(r"\b(?:in|of|with|from|to|at|for|about)\b", re.I)
 
 
@@ -99,6 +104,6 @@ def denied(sentence: str) -> list[str]:
             things.append(thing)
             start = gap.end()
     things.append(found["things"][start:])
-    if len(things) < 2 or any(_HALF.search(t) or _LEANS.match(t) or not t for t in things):
+    if len(things) < 2 or any(_HALF.search(t) or _NO_THING.match(t) or not t for t in things):
         return []
     return things
