@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from clinicenv.clinic.lexicon import descendants, lexicon
-from clinicenv.clinic.terms import Name, Term, features, terms
+from clinicenv.clinic.terms import KINDS, Name, Term, features, terms
 from clinicenv.events import Probe
 from clinicenv.story import Fact
 
@@ -24,8 +24,6 @@ MOST = 2
 _WEIGHTS = {"name": 1.0, "word": 0.6, "kind": 0.8, "it": 0.5}
 _UNKNOWN = 0.3
 """The weight of a word that no fact has, and that no list knows."""
-_ASIDE = 0.4
-"""How much less it counts when something was than whether it was."""
 _MEANT = 1.6
 """How much more that counts which the router takes to be asked for."""
 _WHOSE = 0.5
@@ -50,6 +48,8 @@ _REPORTED = re.compile(
 _NO_CONCEPT = frozenset({"main_problem", "home_situation"})
 """Concepts that a sentence gets where no other is found in it."""
 _FAMILY = "k:family"
+_NO_DETAILS = frozenset(f"k:{name}" for name, _, _ in KINDS if name not in ("before", "place"))
+"""What a question on something that is not there need not be told."""
 
 
 class Sentences:
@@ -93,7 +93,7 @@ class Sentences:
         holding = sum(_quality(term, held) >= 0.5 for held in self._held)
         weight = _UNKNOWN if term.kind == "word" and not holding else _WEIGHTS[term.kind]
         rarity = math.log(1 + len(self._held) / (holding + 0.5))
-        return weight * rarity * (_ASIDE if term.aside else 1.0)
+        return weight * rarity * term.weight
 
     @staticmethod
     def _stress(term: Term, meant: str, names: int) -> float:
@@ -102,7 +102,10 @@ class Sentences:
         return _MEANT if meant in term.features else 1.0
 
     def _share(self, asked: Sequence[tuple[Term, float]], held: frozenset[str]) -> float:
-        details = any(t.kind == "kind" for t, _ in asked)
+        details = any(t.kind == "kind" for t, _ in asked) and "k:denied" not in held
+        named = any(t.kind == "name" and _quality(t, held) >= 0.8 for t, _ in asked)
+        if named and "k:denied" in held:
+            held |= _NO_DETAILS
         if any(t.kind == "it" for t, _ in asked) and "k:it" not in held:
             return 0.0
         whole = sum(weight for _, weight in asked) or 1.0
@@ -153,8 +156,6 @@ def _match(feature: str, held: frozenset[str]) -> float:
     if feature in held:
         return 1.0
     kind, name = feature.split(":", 1)
-    if kind == "k":  # what is not there has no details
-        return 0.8 if "k:denied" in held and name not in ("it", "before", "place") else 0.0
     if kind == "w" and len(name) >= 4:
         return 0.8 if any(f.startswith("w:") and _akin(name, f[2:]) for f in held) else 0.0
     if kind != "c":

@@ -84,6 +84,7 @@ _BACK = re.compile(
 )
 """Words of a sentence that stand for what was told before it."""
 _ASIDE = frozenset(normalise("when before after during while since because apart than besides"))
+_WHERE = frozenset(normalise("to in on at from of with into"))
 _OR = "or"
 _ELSE_IN_LONGER = frozenset(normalise("blood double"))
 """Words that alone mean something else than in a longer name."""
@@ -104,8 +105,8 @@ class Term:
     kind: str
     """`name`, `word`, `kind` or `it`"""
     names: tuple[Name, ...]
-    aside: bool = False
-    """whether it only says when or why"""
+    weight: float = 1.0
+    """less where it only says when, why, where or of what"""
 
     @property
     def features(self) -> frozenset[str]:
@@ -246,17 +247,18 @@ def _of_word(token: str) -> tuple[str, ...]:
 
 
 def _joined(found: Sequence[tuple[Term, int, int]], stream: Sequence[str]) -> list[Term]:
-    """The terms, with those that an `or` joins as one, and those after `when` and the like as asides."""
+    """The terms, with those that an `or` joins as one, and those after `when`, `in` and the like with less weight."""
     terms: list[Term] = []
-    aside, after = False, 0
+    aside, after = 1.0, 0
     for term, start, end in found:
         between = stream[after:start]
-        if terms and _OR in between and len(between) <= 3 and not terms[-1].aside:
+        if terms and _OR in between and len(between) <= 3 and terms[-1].weight == aside:
             last = terms[-1]
             kind = "name" if "name" in (last.kind, term.kind) else "word"
-            terms[-1] = Term(kind, (*last.names, *term.names))
+            terms[-1] = Term(kind, (*last.names, *term.names), last.weight)
         else:
-            aside = aside or bool(terms and not _ASIDE.isdisjoint(between))
-            terms.append(Term(term.kind, term.names, aside))
+            aside = 0.4 if terms and not _ASIDE.isdisjoint(between) else aside
+            where = bool(terms) and not _WHERE.isdisjoint(between)
+            terms.append(Term(term.kind, term.names, min(aside, 0.7) if where else aside))
         after = end
     return terms
