@@ -145,19 +145,21 @@ def _quality(term: Term, held: frozenset[str], details: bool = False) -> float:
 
 def _of_name(name: Name, held: frozenset[str]) -> float:
     whole = max(_match(f, held) for f in name.features)
-    if whole > 0.85 or not name.words:
+    if whole == 1.0 or not name.words:
         return whole
+    if all(word[-1] in held for word in name.words):  # in so many words
+        return 1.0
     parts = [max(_match(f, held) for f in word) for word in name.words]
     return max(whole, 0.85 * sum(parts) / len(parts))
 
 
 def _match(feature: str, held: frozenset[str]) -> float:
     """How well one feature of a question is met by those of a fact."""
-    if feature in held:
-        return 1.0
     kind, name = feature.split(":", 1)
+    if feature in held:
+        return 0.9 if kind == "g" else 1.0
     if kind == "w" and len(name) >= 4:
-        return 0.8 if any(f.startswith("w:") and _akin(name, f[2:]) for f in held) else 0.0
+        return 0.7 if any(f.startswith("w:") and _akin(name, f[2:]) for f in held) else 0.0
     if kind != "c":
         return 0.0
     concepts = {f[2:] for f in held if f.startswith("c:")}

@@ -49,17 +49,18 @@ KINDS: tuple[tuple[str, str, str], ...] = (
         "course",
         r"\b(?:getting|become|becoming|got) (?:any )?(?:worse|better|bigger|larger|more)|\bchang(?:ed|ing)|"
         r"\bspread|\bgrow(?:n|ing)|\bgone down",
-        r"\bincreas|\bprogress|\bworsen|\bdecreas|\bspread|\bgrow|\benlarg|\bpersist|\bgradual|\bcontinu",
+        r"\bincreas|\bprogress|\bworsen|\bdecreas|\bspread|\bgrow|\benlarg|\bpersist|\bgradual|\bcontinu|\bbecome\b|"
+        r"\blighter\b|\bheavier\b|\bless (?:frequent|often)",
     ),
     ("factor", r"\bdifference\b", r"\bwors|\bexacerbat|\breliev|\balleviat|\bimprov|\bbetter\b|\bespecially\b"),
     (
         "before",
         r"\bbefore\W*$|\bprevious|\bfirst time|\bhad (?:this|it|anything like)|\bin the past\b",
-        r"\bprevious|\bprior\b|\bsimilar (?:\w+ )?(?:episode|complaint|symptom|nature)|\bnever\b|\brecurrent|\bin the past\b",
+        r"\bprevious|\bprior\b|\bfirst\b|\bsimilar (?:\w+ )?(?:episode|complaint|symptom|nature)|\bnever\b|\brecurrent|\bin the past\b",
     ),
     (
         "place",
-        r"\b(?:where(?:abouts)?|which (?:bit|part|side|area|leg|arm|eye|ear|knee|hand|breast))\b",
+        r"\b(?:where(?:abouts)?|which (?:bit|part|side|area|leg|arm|eye|ear|knee|hand|breast)|which \w+ is (?:it|sore|affected))\b",
         r"\b(?:left|right|both|bilateral|upper|lower|generali[sz]ed|trunk|extremit|region|area)",
     ),
     (
@@ -86,6 +87,7 @@ _BACK = re.compile(
 _ASIDE = frozenset(normalise("when before after during while since because apart than besides"))
 _WHERE = frozenset(normalise("to in on at from of with into"))
 _OR = "or"
+_HARMLESS = "-"
 _ELSE_IN_LONGER = frozenset(normalise("blood double"))
 """Words that alone mean something else than in a longer name."""
 
@@ -130,6 +132,8 @@ class _Thesaurus:
     """concept -> the groups that it is of"""
     whole: dict[str, tuple[str, ...]]
     """concept -> the groups that it is as good as"""
+    wider: dict[str, tuple[str, ...]]
+    """group -> the groups that it is within"""
 
 
 @cache
@@ -146,6 +150,8 @@ def _thesaurus() -> _Thesaurus:
             stems = _stream(normalise(form))
             if len(stems) > 1 or not dropped.issuperset(stems):
                 groups.setdefault(stems, []).append(name)
+    for form in listed(data["harmless"]):
+        groups[_stream(normalise(form))] = [_HARMLESS]
     table = Table()
     for stems, names in groups.items():
         table.add(stems, " ".join(dict.fromkeys(names)))
@@ -155,7 +161,10 @@ def _thesaurus() -> _Thesaurus:
         members = listed(concepts)
         of |= {c: (*of.get(c, ()), f"g:{name}") for c in members}
         whole[members[0]] = (*whole.get(members[0], ()), f"g:{name}")
-    return _Thesaurus(table, tuple(endings), dropped, of, whole)
+    wider: dict[str, tuple[str, ...]] = {}
+    for name, members in data["within"].items():
+        wider |= {m: (*wider.get(m, ()), f"g:{name}") for m in listed(members)}
+    return _Thesaurus(table, tuple(endings), dropped, of, whole, wider)
 
 
 def _stream(tokens: Sequence[str]) -> tuple[str, ...]:
@@ -174,7 +183,7 @@ def _spans(tokens: Sequence[str]) -> list[_Span]:
         ((f"c:{name}", *words.whole.get(name, ())), start, end) for name, start, end in find_concepts(tokens)
     ]
     for names, start, end in words.table.find(_stream(tokens)):
-        found.append((tuple(f"g:{n}" for n in names.split()), start, end))
+        found.append((tuple(f"g:{n}" for n in names.split() if n != _HARMLESS), start, end))
     for i, token in enumerate(tokens):
         ends = tuple(f"g:{g}" for ending, g in words.endings if len(token) > len(ending) + 2 and token.endswith(ending))
         if ends:
@@ -192,7 +201,8 @@ def features(text: str) -> frozenset[str]:
     found = {f for names, _, _ in _spans(tokens) for f in names}
     found |= {g for f in found for g in _thesaurus().groups.get(f[2:], ()) if f.startswith("c:")}
     for token in _stream(tokens):
-        found |= {f"w:{token}", *(_of_word(token) if token not in _ELSE_IN_LONGER else ())}
+        found |= {f"w:{token}", *(f for f in _of_word(token) if token not in _ELSE_IN_LONGER and f[0] != "c")}
+    found |= {g for f in found for g in _thesaurus().wider.get(f[2:], ()) if f.startswith("g:")}
     found |= {f"k:{name}" for name, _, holds in KINDS if re.search(holds, text, re.I)}
     if lexicon().site_table.find(tokens):
         found.add("k:place")
@@ -210,10 +220,13 @@ def terms(text: str) -> tuple[Term, ...]:
     tokens = normalise(text)
     stream, dropped = _stream(tokens), _thesaurus().dropped
     found: list[tuple[Term, int, int]] = []
-    for known, start, end in _named(tokens):
+    named = _named(tokens)
+    for known, start, end in named:
+        if not known:
+            continue
         words = tuple(_of_word(t) for t in stream[start:end] if t not in dropped)
         found.append((Term("name", (Name(known, words),)), start, end))
-    covered = {i for _, start, end in found for i in range(start, end)}
+    covered = {i for _, start, end in named for i in range(start, end)}
     for i, token in enumerate(stream):
         if i not in covered and token not in dropped and len(token) > 1:
             found.append((Term("word", (Name((f"w:{token}",)),)), i, i + 1))

@@ -20,7 +20,7 @@ _CLAUSE = re.compile(
 """What a full clause or an enumeration has: its commas join what belongs together."""
 _LEANS = re.compile(
     rf"^(?!(?:retired|married|divorced|widowed|unemployed|(?:rare|occasional|current|social)ly\s+{_VERB}))"
-    r"(?:or|but|which|who|that|as|with|without|including|such|e\.g|i\.e|both|then|now|due|for|in|on|at|to|from|"
+    r"(?:or|but|which|who|whom|where|that|as|with|without|including|such|e\.g|i\.e|both|then|now|due|for|in|on|at|to|from|"
     r"of|by|until|after|before|since|when|while|worse|better|especially|particularly|specifically|most|more|less|"
     r"none|other|half|found|well-|current|treatment|status|approximately|about|\w+ing|\w+ed|\w+ly|\d+)\b",
     re.I,
