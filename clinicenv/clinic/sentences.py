@@ -14,9 +14,9 @@ from clinicenv.clinic.terms import KINDS, Name, Term, features, terms
 from clinicenv.events import Probe
 from clinicenv.story import Fact
 
-ENOUGH = 0.5
+ENOUGH = 0.45
 """The share of a question that a fact must hold to answer it."""
-ALIKE = 0.04
+ALIKE = 0.07
 """Facts whose shares are this close answer alike."""
 MOST = 2
 """Facts that answer alike and are told together."""

@@ -26,7 +26,7 @@ KINDS: tuple[tuple[str, str, str], ...] = (
         rf"\bago\b|\bsince\b|\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|few|several|past|last|a)[ -]"
         rf"(?:\w+[ -])?{_TIME}|year-long|\byesterday|\bafter birth|\bthis (?:morning|evening)",
     ),
-    ("age", r"\bwhat age\b|\bhow old\b", r"\bage\b|\byears old|\bsince (?:birth|childhood)"),
+    ("age", r"\bwhat age\b|\bhow old\b", r"\bage\b|\byears old|\bsince (?:birth|childhood|(?:he|she|I) was)"),
     (
         "often",
         r"\bhow (?:often|frequent|many (?:times|nights))|\bmore (?:common|often|frequent)",
@@ -37,13 +37,14 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     (
         "relief",
         r"\b(?:help|better|ease|relie(?:f|ve)|sooth|improve|settle|any good)",
-        r"\breliev|\balleviat|\bimprov|\bbetter\b|\brelief\b|\bresolv|\brespon(?:d|siv)|\beas(?:e|ed|es)\b",
+        r"\breliev|\bhelp(?:s|ed)?\b|\balleviat|\bimprov|\bbetter\b|\brelief\b|\bresolv|\brespon(?:d|siv)|\beas(?:e|ed|es)\b",
     ),
     (
         "worse",
         r"(?<!got )(?<!getting )(?<!got any )(?<!become )\b(?:worse|worst|br(?:ing|ought|ings) (?:it )?on|trigger|"
         r"sets? (?:it )?off|aggravat)",
-        r"\bwors|\bexacerbat|\baggravat|\bintensif|\btrigger|\bprecipitat|\bespecially\b",
+        r"\bwors|\bexacerbat|\baggravat|\bintensif|\btrigger|\bprecipitat|\bespecially\b|"
+        r"\bprovoke|\bbrought on|\bcomes? on\b|\b(?:after|with) (?:\w+ )?(?:meals?|eating|exerci|exertion|activit|running)",
     ),
     (
         "course",
