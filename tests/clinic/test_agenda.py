@@ -1,5 +1,6 @@
 """The patient's own agenda: cues, false beliefs, decisions, and other people in the room."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -7,11 +8,11 @@ import pytest
 from clinicenv import Cast, Leave, Say, play
 from clinicenv.agents.prompts import messages
 from clinicenv.clinic.agenda import says
+from clinicenv.clinic.verdicts import met
 from clinicenv.consultation import Consultation, Turn
 from clinicenv.events import Heard, Role, Trajectory
 from clinicenv.profile import BiasProfile, Trust
 from clinicenv.scenario import Conditions, Scenario
-from clinicenv.clinic.verdicts import met
 from tests.conftest import Lines, Unhelpful
 
 
@@ -56,7 +57,9 @@ def case(**patient: Any) -> Scenario:
                     {
                         "id": "operation",
                         "asked_by": ["agree to the operation", "have the operation"],
-                        "needs": {"trust": 0.5, "acts": ["empathise"], "corrected": ["knife"], "told": ["risk"]},
+                        "needs": {
+                            "trust": 0.5, "acts": ["empathise"], "corrected": ["knife"], "told": ["risk"],
+                        },
                         "agrees": "All right, operate.",
                         "refuses": "No. Not yet.",
                     }
@@ -115,7 +118,9 @@ def test_cues_come_one_a_turn_and_not_before_their_turn() -> None:
 
 
 def test_a_false_belief_is_given_up_when_it_is_put_right_and_a_question_does_not_do_it() -> None:
-    done = talk("Do you think an operation does not spread it?", "The operation does not spread it.", "Right.")
+    done = talk(
+        "Do you think an operation does not spread it?", "The operation does not spread it.", "Right."
+    )
     assert [h.corrected for h in heard(done)] == [(), ("knife",), ()]
     assert "So it's not the knife that does it." in replies(done)[1]
     assert met(case(), done.events, Conditions.model_validate({"all": [{"corrected": "knife"}]}))
@@ -123,7 +128,11 @@ def test_a_false_belief_is_given_up_when_it_is_put_right_and_a_question_does_not
 
 def test_a_decision_is_asked_for_and_got_only_with_what_it_needs() -> None:
     ask = "Would you agree to the operation?"
-    needs = ("That must be hard for you.", "The operation does not spread it.", "There is a small risk of bleeding.")
+    needs = (
+        "That must be hard for you.",
+        "The operation does not spread it.",
+        "There is a small risk of bleeding.",
+    )
     done = talk(ask, *needs, ask)
     assert (heard(done)[0].refused, heard(done)[-1].agreed) == (("operation",), ("operation",))
     assert "No. Not yet." in replies(done)[0]
@@ -173,7 +182,7 @@ def test_a_model_patient_is_told_by_directions_that_only_grow_at_the_end() -> No
     assert "wanders" in sent[1][-1]["content"]
     assert "not the knife" in sent[2][-1]["content"]
     assert "Not yet" in sent[3][-1]["content"]
-    for earlier, later in zip(sent, sent[1:], strict=False):
+    for earlier, later in pairwise(sent):
         assert later[: len(earlier)] == earlier
 
 
@@ -199,7 +208,11 @@ def test_what_is_private_is_not_told_to_a_question_on_the_whole_group() -> None:
     low = fact("low", "low_mood", "I feel low.")
     scenario = case(facts=[dark, low], cues=[], others=[])
     trusting = BiasProfile(id="t", target="patient", trust=Trust(initial=0.9))
-    acts: list[Any] = [Say("How has your mood been?"), Say("Have you had thoughts of ending your life?"), Leave("Bye.")]
+    acts: list[Any] = [
+        Say("How has your mood been?"),
+        Say("Have you had thoughts of ending your life?"),
+        Leave("Bye."),
+    ]
     done = play(scenario, Cast(doctor=Lines(acts), profiles={"patient": trusting}))
     told = [e.what.ids for e in done.events if e.role is Role.PATIENT and isinstance(e.what, Say)][1:]
     assert told[0] == ("low",)
