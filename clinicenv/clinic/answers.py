@@ -5,7 +5,7 @@ nothing is recorded the scenario's policy decides. All words come from the facts
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from clinicenv.clinic.denials import deniable, denials, speaker
