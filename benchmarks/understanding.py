@@ -10,8 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clinicenv import Cast, Leave, Role, Say, Turn, play
+from clinicenv.clinic.answers import OPEN_INTENTS
 from clinicenv.clinic.lexicon import lexicon
 from clinicenv.clinic.router import Reading, read
+from clinicenv.events import Heard
+from clinicenv.scenario import Scenario
 
 LABELS = Path(__file__).resolve().parent.parent / "tests" / "clinic" / "data"
 
@@ -177,3 +181,26 @@ def act_scores(lines: Sequence[Line]) -> dict[str, float]:
     for counts in (hits, misses, alarms):
         counts["all"] = counts.total()
     return {a: 2 * hits[a] / (2 * hits[a] + misses[a] + alarms[a]) for a in (*ACTS, "all")}
+
+
+NAMED = "sharp-chest-pain-01"
+"""The case on which wrong answers are counted."""
+
+
+def answered_wrongly(scenario: Scenario, fact: str, question: str) -> bool:
+    """Whether the scripted patient answers a question that is meant for a fact from other facts only.
+
+    Saying that there is none, that it is not sure or that it did not understand is no wrong fact. Nor is what it
+    tells by itself in answer to an open question.
+    """
+
+    def doctor(turn: Turn) -> Say | Leave:
+        return Say(question) if turn.view.turn == 1 else Leave("Thank you.")
+
+    done = play(scenario, Cast(doctor=doctor))
+    probes = [p for e in done.of(Heard) for p in e.what.probes]  # type: ignore[union-attr]
+    if any(p.intent in OPEN_INTENTS and p.concept in (None, "main_problem") for p in probes):
+        return False
+    replies = (e.what for e in done.events[2:] if e.role is Role.PATIENT)
+    told = [r.ids for r in replies if isinstance(r, Say)]
+    return any(told) and not any(fact in ids for ids in told)

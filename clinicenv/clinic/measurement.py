@@ -39,7 +39,7 @@ def report(view: MeasurementView, number: Number) -> Report:
 
 _CASES, _ITEMS = 256, 1024
 _shown: dict[int, tuple[object, dict[tuple[type, str], Result]]] = {}
-"""What the table of a case shows, by the identity of its examination; that is kept, so that it stays its own."""
+"""What a case's table shows, by the identity of its examination; that is kept, so that it stays its own."""
 
 
 def _known(order: Order, item: str, view: MeasurementView) -> Result | None:
