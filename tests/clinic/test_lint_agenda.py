@@ -30,7 +30,7 @@ def broken(text: str, old: str, new: str) -> str:
     [
         ("  cues: [{id: c1, say: 'It is hard.', answered_by: [empathize]}]", "no dialogue act `empathize`"),
         (
-            "  decisions: [{id: d1, asked_by: ['have it done'], maker: aunt, agrees: 'Yes.', refuses: 'No.'}]",
+            "  decisions: [{id: d1, asked_by: ['do it now'], maker: aunt, agrees: 'Yes.', refuses: 'No.'}]",
             "no informant `aunt`",
         ),
         (
