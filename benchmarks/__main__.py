@@ -107,7 +107,7 @@ def doctors(found: dict[str, Any]) -> list[str]:
         return f"{x['mean']:.0%} ({x['low']:.0%} to {x['high']:.0%})"
 
     lines = [
-        f"| doctor; {found['cases']} bundled cases, {found['seeds']} seeds | first diagnosis right (95 %, by case) "
+        f"| doctor; {found['cases']} bundled cases, {found['seeds']} seeds | first right (95 %, by case) "
         "| questions | tests, $ |",
         "| --- | --- | --- | --- |",
     ]
