@@ -44,7 +44,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """What came of a question: `right`, `wrong` or `deferred`; facts told from other sentences are `extra`."""
+    """What came of a question: `right`, `wrong` or `deferred`; `extra` facts are from other sentences."""
 
     question: Question
     said: str

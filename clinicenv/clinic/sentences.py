@@ -1,7 +1,7 @@
 """Which sentence of a case answers a question, where the facts are sentences that somebody else wrote.
 
-A question is answered by the fact that holds most of what it names, the rarer in the case the more. What no fact
-holds, and what several hold alike, is left unanswered.
+A question is answered by the fact that holds most of what it names, the rarer in the case the more, or by two
+that hold as much. What no fact holds enough of is left unanswered.
 """
 
 import math
@@ -26,10 +26,13 @@ _UNKNOWN = 0.3
 """The weight of a word that no fact has, and that no list knows."""
 _MEANT = 1.6
 """How much more that counts which the router takes to be asked for."""
+_AGAIN = 2.0
+"""How much more it counts that something was there before than what it was."""
+_BEFORE = Term("kind", (Name(("k:before",)),))
 _WHOSE = 0.5
 """How much less it counts that relatives are asked about than what they have."""
 _OTHERS = 0.6
-"""What is left of the share of a fact on relatives where the question is not on them, and the other way round."""
+"""What is left of the share of a fact on relatives where the question is not on them, or the other way."""
 
 _SECTION = 0.1
 """What a fact of the section that is asked about has beside its share."""
@@ -40,8 +43,8 @@ _POINTS = re.compile(r"\b(?:it|this|that|these|those|they|them|symptoms?|problem
 _REPORTED = re.compile(
     r"\b(?:(?:the )?(?:patient|child|infant|newborn|baby)['’]s\s+|(?:my|his|her|the)\s+)?"
     r"(?:mother|father|parents?|family(?: members)?|wife|husband|daughter|roommates|caregiver)\s+"
-    r"(?:reports?|notes?|mentions?|states?|describes?|says?|adds|recalls|believes?|perceives|have noticed|noticed|"
-    r"is concerned)\b",
+    r"(?:reports?|notes?|mentions?|states?|describes?|says?|adds|recalls|believes?|perceives|have noticed|"
+    r"noticed|is concerned)\b",
     re.I,
 )
 """Who tells it: not what it is about."""
@@ -85,8 +88,6 @@ class Sentences:
             if not found or not (probe.slot or _POINTS.search(probe.text)):
                 return []
             found.append(Term("it", (Name(("k:it",)),)))
-        if probe.intent == "previous_episodes":
-            found.append(Term("kind", (Name(("k:before",)),)))
         return [(t, self._weight(t) * self._stress(t, meant, len(own))) for t in dict.fromkeys(found)]
 
     def _weight(self, term: Term) -> float:
@@ -99,10 +100,14 @@ class Sentences:
     def _stress(term: Term, meant: str, names: int) -> float:
         if names > 1 and _of_relatives(term):
             return _WHOSE
+        if term == _BEFORE:
+            return _AGAIN
         return _MEANT if meant in term.features else 1.0
 
     def _share(self, asked: Sequence[tuple[Term, float]], held: frozenset[str]) -> float:
-        details = any(t.kind == "kind" for t, _ in asked) and "k:denied" not in held
+        details = any(t.kind == "kind" for t, _ in asked) and (
+            "k:denied" not in held or any(t == _BEFORE for t, _ in asked)
+        )
         named = any(t.kind == "name" and _quality(t, held) >= 0.8 for t, _ in asked)
         if named and "k:denied" in held:
             held |= _NO_DETAILS
@@ -137,7 +142,7 @@ def _of_relatives(term: Term) -> bool:
 
 
 def _quality(term: Term, held: frozenset[str], details: bool = False) -> float:
-    """`details`: whether the question asks for some, which may stand in a sentence without the thing's name."""
+    """`details`: whether some are asked for, which may stand in a sentence without the thing's name."""
     quality = max(_of_name(name, held) for name in term.names)
     back = details and term.kind == "name" and "k:back" in held
     return max(quality, _BACK) if back else quality

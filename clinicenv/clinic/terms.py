@@ -1,7 +1,7 @@
 """What a question names and what a sentence holds, by the lexicon, the thesaurus and the words themselves.
 
-Both become features: `c:` a concept of the lexicon, `g:` a group of the thesaurus, `w:` a word stem, `k:` a kind
-of detail, such as since when or what helps.
+Both become features: `c:` a concept of the lexicon, `g:` a group of the thesaurus, `w:` a word stem, `k:` a
+kind of detail, such as since when or what helps.
 """
 
 import re
@@ -21,9 +21,10 @@ _TIME = r"(?:second|minute|hour|day|week|month|year)s?"
 KINDS: tuple[tuple[str, str, str], ...] = (
     (
         "time",
-        rf"^\W*(?:and |so )?(?:since )?when\b(?! in the day| of the day)|\bsince when\b|\bhow (?:long|soon|far along)\b|"
-        rf"\bhow many {_TIME}|\bwhen (?:did|was|were)\b|\bmany {_TIME}",
-        rf"\bago\b|\bsince\b|\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|few|several|past|last|a)[ -]"
+        rf"^\W*(?:and |so )?(?:since )?when\b(?! in the day| of the day)|\bsince when\b|"
+        rf"\bhow (?:long|soon|far along)\b|\bhow many {_TIME}|\bwhen (?:did|was|were)\b|\bmany {_TIME}",
+        rf"\bago\b|\bsince\b|"
+        rf"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|few|several|past|last|a)[ -]"
         rf"(?:\w+[ -])?{_TIME}|year-long|\byesterday|\bafter birth|\bthis (?:morning|evening)",
     ),
     ("age", r"\bwhat age\b|\bhow old\b", r"\bage\b|\byears old|\bsince (?:birth|childhood|(?:he|she|I) was)"),
@@ -41,10 +42,11 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "worse",
-        r"(?<!got )(?<!getting )(?<!got any )(?<!become )\b(?:worse|worst|br(?:ing|ought|ings) (?:it )?on|trigger|"
-        r"sets? (?:it )?off|aggravat)",
+        r"(?<!got )(?<!getting )(?<!got any )(?<!become )\b(?:worse|worst|br(?:ing|ought|ings) (?:it )?on|"
+        r"trigger|sets? (?:it )?off|aggravat)",
         r"\bwors|\bexacerbat|\baggravat|\bintensif|\btrigger|\bprecipitat|\bespecially\b|"
-        r"\bprovoke|\bbrought on|\bcomes? on\b|\b(?:after|with) (?:\w+ )?(?:meals?|eating|exerci|exertion|activit|running)",
+        r"\bprovoke|\bbrought on|\bcomes? on\b|"
+        r"\b(?:after|with) (?:\w+ )?(?:meals?|eating|exerci|exertion|activit|running)",
     ),
     (
         "course",
@@ -53,26 +55,34 @@ KINDS: tuple[tuple[str, str, str], ...] = (
         r"\bincreas|\bprogress|\bworsen|\bdecreas|\bspread|\bgrow|\benlarg|\bpersist|\bgradual|\bcontinu|\bbecome\b|"
         r"\blighter\b|\bheavier\b|\bless (?:frequent|often)",
     ),
-    ("factor", r"\bdifference\b", r"\bwors|\bexacerbat|\breliev|\balleviat|\bimprov|\bbetter\b|\bespecially\b"),
+    (
+        "factor",
+        r"\bdifference\b",
+        r"\bwors|\bexacerbat|\breliev|\balleviat|\bimprov|\bbetter\b|\bespecially\b",
+    ),
     (
         "before",
         r"\bbefore\W*$|\bprevious|\bfirst time|\bhad (?:this|it|anything like)|\bin the past\b",
-        r"\bprevious|\bprior\b|\bfirst\b|\bsimilar (?:\w+ )?(?:episode|complaint|symptom|nature)|\bnever\b|\brecurrent|\bin the past\b",
+        r"\bprevious|\bprior\b|\bfirst\b|\bsimilar (?:\w+ )?(?:episode|complaint|symptom|nature)|"
+        r"\bnever\b|\brecurrent|\bin the past\b",
     ),
     (
         "place",
-        r"\b(?:where(?:abouts)?|which (?:bit|part|side|area|leg|arm|eye|ear|knee|hand|breast)|which \w+ is (?:it|sore|affected))\b",
+        r"\b(?:where(?:abouts)?|which (?:bit|part|side|area|leg|arm|eye|ear|knee|hand|breast)|"
+        r"which \w+ is (?:it|sore|affected))\b",
         r"\b(?:left|right|both|bilateral|upper|lower|generali[sz]ed|trunk|extremit|region|area)",
     ),
     (
         "clock",
-        r"\b(?:time of (?:the )?day|in the day|of the day|mornings?|evenings?|when (?:is|are|do|does)\b.*\bworst)",
+        r"\b(?:time of (?:the )?day|in the day|of the day|mornings?|evenings?|"
+        r"when (?:is|are|do|does)\b.*\bworst)",
         r"\bmorning|\bnight|\bevening|\bend of the day|\bafternoon",
     ),
     (
         "cause",
         r"\b(?:how did|what happened|what (?:had|have|were) you (?:been )?do|how come|why)\b",
-        r"\bafter\b|\bfollowing\b|\bwhile\b|\bduring\b|\bdue to\b|\bbecause\b|\bcaught\b|\bfell\b|\binvolved in\b",
+        r"\bafter\b|\bfollowing\b|\bwhile\b|\bduring\b|\bdue to\b|\bbecause\b|\bcaught\b|\bfell\b|"
+        r"\binvolved in\b",
     ),
     (
         "look",
@@ -82,7 +92,8 @@ KINDS: tuple[tuple[str, str, str], ...] = (
 )
 """A kind of detail: how it is asked for, and what a sentence has that gives it."""
 _BACK = re.compile(
-    r"\b(?:these|the|such|similar) (?:\w+ )?(?:symptoms?|episodes?|complaints?)\b|\bsimilar\b|\blike this\b", re.I
+    r"\b(?:these|the|such|similar) (?:\w+ )?(?:symptoms?|episodes?|complaints?)\b|\bsimilar\b|\blike this\b",
+    re.I,
 )
 """Words of a sentence that stand for what was told before it."""
 _ASIDE = frozenset(normalise("when before after during while since because apart than besides"))
@@ -186,7 +197,9 @@ def _spans(tokens: Sequence[str]) -> list[_Span]:
     for names, start, end in words.table.find(_stream(tokens)):
         found.append((tuple(f"g:{n}" for n in names.split() if n != _HARMLESS), start, end))
     for i, token in enumerate(tokens):
-        ends = tuple(f"g:{g}" for ending, g in words.endings if len(token) > len(ending) + 2 and token.endswith(ending))
+        ends = tuple(
+            f"g:{g}" for ending, g in words.endings if len(token) > len(ending) + 2 and token.endswith(ending)
+        )
         if ends:
             found.append((ends, i, i + 1))
     return found
@@ -242,7 +255,9 @@ def _named(tokens: Sequence[str]) -> list[_Span]:
     """The longest known spans, those that overlap taken as one."""
     spans = _spans(tokens)
     merged: list[_Span] = []
-    for known, start, end in sorted((s for s in spans if not any(_inside(s, o) for o in spans)), key=lambda s: s[1:]):
+    for known, start, end in sorted(
+        (s for s in spans if not any(_inside(s, o) for o in spans)), key=lambda s: s[1:]
+    ):
         if merged and start < merged[-1][2]:
             before, first, last = merged[-1]
             merged[-1] = (tuple(dict.fromkeys((*before, *known))), first, max(last, end))
@@ -261,7 +276,7 @@ def _of_word(token: str) -> tuple[str, ...]:
 
 
 def _joined(found: Sequence[tuple[Term, int, int]], stream: Sequence[str]) -> list[Term]:
-    """The terms, with those that an `or` joins as one, and those after `when`, `in` and the like with less weight."""
+    """The terms: those that an `or` joins as one, those after `when`, `in` and the like with less weight."""
     terms: list[Term] = []
     aside, after = 1.0, 0
     for term, start, end in found:

@@ -150,7 +150,7 @@ class History:
         disclosure: Disclosure,
         written: str = "",
     ) -> None:
-        """Adds the fact of a statement; `written` is how the source has it, where it is put in other words."""
+        """Adds the fact of a statement; `written`: how the source has it, where it is put in other words."""
         found = {} if _FAMILY.search(sentence) else findings_in(sentence)
         concept, present = self._main(sentence, section, fallback, found)
         said = self._said(sentence)

@@ -14,6 +14,9 @@ _CLAUSE = re.compile(
 )
 """Where a denial ends: `Non-smoker, drinks wine`; an item of a list has no verb of its own."""
 _UNCHANGED = re.compile(r"\b(?:no|not|denies|without)\b.*\bchang(?:e|es|ed)\b", re.I)
+_TOLD_BY = re.compile(
+    r"\bfamily(?: members)?(?= (?:ha(?:s|ve|d) noticed|notice|report|mention|note|state|say))", re.I
+)
 _NOTING = re.compile(r"\bnot(?:e|es|ed|ing)\b", re.I)
 _TWO_MEANINGS = (
     "controlled", "high", "spots", "period", "dressing", "dresses", "care", "plan", "benefits", "pressure",
@@ -38,8 +41,8 @@ def findings_in(sentence: str) -> dict[str, bool]:
 
 
 def _plain(sentence: str) -> str:
-    """Without what would be taken for a denial or a finding: `notes`, `non-healing`, `on its own`, who tells it."""
-    sentence = re.sub(r"\bfamily(?: members)?(?= (?:ha(?:s|ve|d) noticed|notic|report|mention|not|stat|sa))", "they", sentence, flags=re.I)
+    """Without what would be taken for a denial or a finding: `notes`, `non-healing`, who tells it."""
+    sentence = _TOLD_BY.sub("they", sentence)
     sentence = re.sub(r"\bon (?:its|their) own\b|\bfalling (?=ill\b|asleep\b)", "", sentence, flags=re.I)
     return re.sub(r"\bnon-(?!smok)", "non", _NOTING.sub("says", sentence), flags=re.I)
 

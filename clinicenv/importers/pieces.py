@@ -62,14 +62,16 @@ def _splits(parts: list[str], *, clauses: bool) -> bool:
 
 _PERSON = r"(?:(?:the\s+)?(?:patient|baby|child|infant|newborn|mother)|he|she|parents?|roommates)\s+"
 _NO = (
-    r"(?:denies|denied|no|without|negative for|(?:does|did|do) not report|ha(?:s|ve) not (?:noticed|had|experienced)|"
-    r"reports no)\s+"
+    r"(?:denies|denied|no|without|negative for|reports no|(?:does|did|do) not report|"
+    r"ha(?:s|ve) not (?:noticed|had|experienced))\s+"
 )
 _ANY = (
     r"(?:(?:having|experiencing|feeling|any|an?|associated|reported|prior|"
     r"(?:known )?(?:history|histories|episodes|signs|mention|reports) of)\s+)*"
 )
-_DENIAL = re.compile(rf"^(?:{_PERSON})?(?:also\s+)?{_NO}{_ANY}(?P<things>.+?)(?:\s+(?:reported|noted|identified))?$", re.I)
+_DENIAL = re.compile(
+    rf"^(?:{_PERSON})?(?:also\s+)?{_NO}{_ANY}(?P<things>.+?)(?:\s+(?:reported|noted|identified))?$", re.I
+)
 _GOES_ON = re.compile(
     r"[(;:]|\b(?:but|that|which|who|such as|including|is|are|was|were|has|have|does|did)\b|"
     r"\band (?:\w+s|\w+ly)\s|\b(?:nor|not|denies)\b",
