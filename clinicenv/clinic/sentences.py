@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from clinicenv.clinic.lexicon import descendants, lexicon
+from clinicenv.clinic.lexicon import Intent, descendants, lexicon, normalise
 from clinicenv.clinic.terms import KINDS, Name, Term, features, terms
 from clinicenv.events import Probe
 from clinicenv.story import Fact
@@ -34,6 +34,8 @@ _WHOSE = 0.5
 _OTHERS = 0.6
 """What is left of the share of a fact on relatives where the question is not on them, or the other way."""
 
+_LEAST = 0.4
+"""How well a fact must answer to one thing that is named, whatever detail it gives."""
 _SECTION = 0.1
 """What a fact of the section that is asked about has beside its share."""
 _BACK = 0.5
@@ -65,16 +67,17 @@ class Sentences:
     def answering(self, probe: Probe) -> tuple[str, ...]:
         """Ids of the facts that answer the probe, best first; () where none does or it is not clear which."""
         asked = self._asked(probe)
-        section = getattr(lexicon().intents.get(probe.intent), "section", None)
+        intent = lexicon().intents.get(probe.intent)
         shares = [
-            self._share(asked, held) + (_SECTION if section == fact.section else 0.0)
+            self._share(asked, held) + (_SECTION if intent and _belongs(fact, intent) else 0.0)
             for fact, held in zip(self._facts, self._held, strict=True)
         ]
         best = max(shares, default=0.0)
         if not asked or best < ENOUGH:
             return ()
         alike = [n for n, share in enumerate(shares) if best - share < ALIKE]
-        alike.sort(key=lambda n: -shares[n])
+        said = {f"w:{word}" for word in normalise(probe.text)}
+        alike.sort(key=lambda n: (-len(said & self._held[n]), -shares[n]))
         return tuple(self._facts[n].id for n in alike[:MOST])
 
     def _asked(self, probe: Probe) -> list[tuple[Term, float]]:
@@ -115,9 +118,18 @@ class Sentences:
             return 0.0
         whole = sum(weight for _, weight in asked) or 1.0
         share = sum(weight * _quality(t, held, details) for t, weight in asked) / whole
+        things = [t for t, _ in asked if t.kind in ("name", "word")]
+        if things and all(_quality(t, held, details) < _LEAST for t in things):
+            return 0.0
         family = any(_of_relatives(t) for t, _ in asked)
         other = not family and any("g:relatives" in t.features for t, _ in asked)
         return share if other or family == (_FAMILY in held) else share * _OTHERS
+
+
+def _belongs(fact: Fact, intent: Intent) -> bool:
+    """Whether the fact is of the section that is asked about, or on its topic."""
+    of_section = intent.section is not None and intent.section == fact.section
+    return of_section or (intent.concept == fact.concept and intent.concept not in _NO_CONCEPT)
 
 
 def _held_by(fact: Fact) -> frozenset[str]:
@@ -129,6 +141,8 @@ def _held_by(fact: Fact) -> frozenset[str]:
         found |= {_FAMILY} if "g:at_home" not in found else set()
     if fact.section == "hpi" and fact.present:
         found.add("k:it")
+    if fact.section in ("pmh", "psh"):
+        found.add("k:before")
     if not fact.present:
         found.add("k:denied")
     return frozenset(found)

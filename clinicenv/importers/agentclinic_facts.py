@@ -9,7 +9,7 @@ from clinicenv.importers.fields import Ids, human, leaves, simple
 from clinicenv.importers.findings import findings_in
 from clinicenv.importers.opening import opening
 from clinicenv.importers.pieces import denied, pieces
-from clinicenv.importers.prose import Answer, Sex, first_person, is_third_person, of_child, sentences
+from clinicenv.importers.prose import Answer, Sex, first_person, is_third_person, of_child, sentences, words
 from clinicenv.story import Disclosure, Fact, Section
 
 Leave = Callable[[tuple[str, ...], Any, str], None]
@@ -30,6 +30,13 @@ _FAMILY = re.compile(
     r"\bhistory of .* in (?:his|her) \w+",
     re.I,
 )
+_NO_MATTER = frozenset(
+    (
+        "a", "an", "any", "denies", "has", "have", "he", "her", "his", "history", "known", "no", "of", "patient",
+        "presence", "recent", "reported", "reports", "she", "significant", "the",
+    )
+)  # fmt: skip
+"""Words that make no other statement of it."""
 _GENERAL_LABELS = frozenset(("general", "other", "findings"))
 
 _FIELDS: tuple[tuple[str, Section, str], ...] = (
@@ -68,6 +75,8 @@ class History:
         self._also: list[tuple[int, str]] = []
         """a fact's position, and a further concept that its sentence affirms"""
         self._denied: list[str] = []
+        self._said_before: dict[tuple[str, bool, frozenset[str]], int] = {}
+        """where a fact is told, whether there is any, and its words -> its position"""
 
     @property
     def denied(self) -> tuple[str, ...]:
@@ -166,12 +175,12 @@ class History:
             disclosure=disclosure,
             salience=0.8 if disclosure != "asked" else 0.5,
         )
-        self._add(fact, path[0])
+        place = self._add(fact, path[0], sentence, written or sentence)
         for other, is_so in found.items():
             if other == concept:
                 continue
             if is_so:
-                self._also.append((len(self.facts) - 1, other))
+                self._also.append((place, other))
             else:
                 self._denied.append(other)
 
@@ -210,10 +219,19 @@ class History:
         )
         return said if said[-1:] in ".!?'\"’”" else said + "."
 
-    def _add(self, fact: Fact, source: str) -> None:
+    def _add(self, fact: Fact, source: str, statement: str, written: str) -> int:
+        """Adds a fact, or its words to the fact that says the same. Returns the fact's position."""
+        same = (_told_in(fact.section), fact.present, frozenset(words(statement).split()) - _NO_MATTER)
+        if same[2] and same in self._said_before:
+            n = self._said_before[same]
+            kept = self.facts[n]
+            texts = dict.fromkeys((*(kept.value or kept.say[0]).split(" | "), written))
+            self.facts[n] = kept.model_copy(update={"value": " | ".join(texts)})
+            return n
         slot = "detail" if fact.concept in self._present else "present"
         self._present.add(fact.concept)
         self.facts.append(fact.model_copy(update={"id": self._ids.new(simple(source)), "slot": slot}))
+        return self._said_before.setdefault(same, len(self.facts) - 1)
 
     def _open(self, candidates: list[Fact]) -> None:
         """The opening line: the first fact that does not name the answer, in the patient's words."""
@@ -227,6 +245,11 @@ class History:
             return
         self.opening = opening(safe[0].say[0], parent=self._informant == "parent")
         self.opening_facts = (safe[0].id,)
+
+
+def _told_in(section: Section) -> str:
+    """Sections of which a statement is the same in either."""
+    return "now" if section in ("hpi", "ros") else section
 
 
 def _social(sentence: str) -> str | None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
+from clinicenv.clinic.lexicon import lexicon, normalise
+
 _VERB = (
     r"(?:drinks|takes|smokes|works|lives|has|uses|reports|enjoys|consumes|says|mentions|complains|attends|plays|"
     r"exercises|travels)\b"
@@ -81,13 +83,13 @@ _GOES_ON = re.compile(
 _BETWEEN = re.compile(r",\s+(?:(?:and|or)\s+)?(?:(?:no|any)\s+)*|\s+or\s+(?:(?:no|any)\s+)*", re.I)
 _HALF = re.compile(
     r"\b(?:medical|surgical|psychiatric|personal|family|prenatal|dietary|bowel|bladder|urinary|significant|known|"
-    r"recent|genetic|other)$",
+    r"recent|genetic|other|skin|visual|respiratory|cardiac|gastrointestinal|pulmonary|neurological|sensory|motor)$",
     re.I,
 )
 """How a part ends whose noun stands in a later part."""
 _NO_THING = re.compile(
     r"^(?:which|who|that|as|with|such|then|now|due|for|in|on|at|to|from|by|until|after|before|since|when|while|"
-    r"especially|particularly|the|he|she|it)\b",
+    r"especially|particularly|the|he|she|it)\b|^(?:gain|loss|change)s?$",
     re.I,
 )
 _WITHIN = re.compile(r"\b(?:in|of|with|from|to|at|for|about)\b", re.I)
@@ -106,6 +108,11 @@ def denied(sentence: str) -> list[str]:
             things.append(thing)
             start = gap.end()
     things.append(found["things"][start:])
-    if len(things) < 2 or any(_HALF.search(t) or _NO_THING.match(t) or not t for t in things):
-        return []
-    return things
+    whole = all(t and not _HALF.search(t) and not _NO_THING.match(t) and not _is_site(t) for t in things)
+    return things if len(things) > 1 and whole else []
+
+
+def _is_site(thing: str) -> bool:
+    """Whether it only says where: `skin or nipple changes` are not `skin`."""
+    tokens = normalise(thing)
+    return any(end - start == len(tokens) for _, start, end in lexicon().site_table.find(tokens))
