@@ -32,8 +32,8 @@ _FAMILY = re.compile(
 )
 _NO_MATTER = frozenset(
     (
-        "a", "an", "any", "denies", "has", "have", "he", "her", "his", "history", "known", "no", "of", "patient",
-        "presence", "recent", "reported", "reports", "she", "significant", "the",
+        "a", "an", "any", "denies", "has", "have", "he", "her", "his", "history", "known", "no", "of",
+        "patient", "presence", "recent", "reported", "reports", "she", "significant", "the",
     )
 )  # fmt: skip
 """Words that make no other statement of it."""
