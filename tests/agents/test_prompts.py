@@ -320,7 +320,9 @@ def test_a_model_patient_has_no_answer_no_plan_no_result_and_no_gated_fact(scena
     assert len(phrases) > (30 if scenario.task == "diagnose" else 10)
     assert [w for w in sorted(phrases) if names(text, w) and not names(own, w)] == []
     if diagnosis := scenario.answer.diagnosis:
-        assert not any(names(text, n) for n in (diagnosis.name, *diagnosis.synonyms, *diagnosis.abbreviations))
+        assert not any(
+            names(text, n) for n in (diagnosis.name, *diagnosis.synonyms, *diagnosis.abbreviations)
+        )
     gated = [f for f in scenario.facts.values() if f.gated]
     assert gated
     for fact in gated:
