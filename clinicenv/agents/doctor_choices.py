@@ -61,7 +61,7 @@ def basic_tests(notes: Notes) -> list[CatalogueTest]:
 def telling_tests(notes: Notes) -> list[CatalogueTest]:
     """The best tests for the favourite and for the likeliest danger, and the most telling for its cost.
 
-    Where the favourite is all but sure, one test to confirm it, or else to rule out the worst. Invasive tests,
+    Where the favourite is all but sure, one test to confirm it, or else to rule out the worst. Invasive ones,
     which may be the treatment itself, come only after the favourite's best test that is not invasive.
     """
     ranked = notes.ranked()
