@@ -61,12 +61,14 @@ def basic_tests(notes: Notes) -> list[CatalogueTest]:
 def telling_tests(notes: Notes) -> list[CatalogueTest]:
     """The best tests for the favourite and for the likeliest danger, and the most telling for its cost.
 
-    Where the favourite is all but sure, one test to confirm it. Invasive ones, which may be the treatment
-    itself, come only after the favourite's best test that is not invasive.
+    Where the favourite is all but sure, one test to confirm it, or else to rule out the worst. Invasive ones,
+    which may be the treatment itself, come only after the favourite's best test that is not invasive.
     """
     ranked = notes.ranked()
     if ranked[0][1] > SURE:
-        return best_tests(ranked[0][0], notes, invasive=1)[:1]
+        worst = next((n for n, _ in ranked[1:] if disease(n).must_not_miss), ranked[0][0])
+        confirming = best_tests(ranked[0][0], notes, invasive=1)
+        return (confirming or best_tests(worst, notes, invasive=1))[:1]
     limit = 2 if looked_into(ranked[0][0], notes) else 1
     wanted = best_tests(ranked[0][0], notes, invasive=limit)[:2]
     danger = next((n for n, p in ranked[1:] if p > DANGER and disease(n).must_not_miss), None)

@@ -51,7 +51,7 @@ def _masked(s: Scenario, data: Any) -> Any:
 
 def parts(s: Scenario, answer: bool) -> Iterator[Part]:
     """The case for a reader, piece by piece."""
-    for part in (*_patient(s), *_measurements(s, answer), *_question(s, answer)):
+    for part in (*_patient(s), *_agenda(s), *_measurements(s, answer), *_question(s, answer)):
         if answer or isinstance(part, str):
             yield part if answer else _masked(s, part)
         else:
@@ -75,6 +75,15 @@ def _patient(s: Scenario) -> Iterator[Part]:
         ("fact", "concept", "slot", "disclosure", "says"),
         [(f.id, f.concept, f.slot, f.disclosure, f.say[0]) for f in s.facts.values()],
     )
+
+
+def _agenda(s: Scenario) -> Iterator[Part]:
+    p = s.patient
+    yield from (f"In the room: {o.name}, {o.relation} (`{o.id}`)" for o in p.others)
+    yield from (f"Asks: {q.ask} (from turn {q.when.after_turn + 1} on)" for q in p.questions)
+    yield from (f"Cue `{c.id}`: {c.say}" for c in p.cues)
+    yield from (f"False belief `{b.id}`: {b.holds}" for b in p.beliefs)
+    yield from (f"Decision `{d.id}`: {d.agrees} / {d.refuses}" for d in p.decisions)
 
 
 def _measurements(s: Scenario, answer: bool) -> Iterator[Part]:

@@ -204,6 +204,15 @@ def _heard(event: Event) -> Iterator[tuple[str, str]]:
     heard: Heard = event.what  # type: ignore[assignment]
     if heard.opened:
         yield "·", f"(trust {heard.trust:.2f}: the patient is ready to tell {', '.join(heard.opened)})"
+    for what, ids in (
+        ("lets slip", (heard.cue,) if heard.cue else ()),
+        ("a cue is picked up:", heard.picked_up),
+        ("a false belief is put right:", heard.corrected),
+        ("agrees:", heard.agreed),
+        ("does not agree:", heard.refused),
+    ):
+        if ids:
+            yield "·", f"({what} {', '.join(ids)})"
 
 
 _SHOWN: dict[type, Callable[[Event], Iterator[tuple[str, str]]]] = {

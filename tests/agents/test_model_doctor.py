@@ -527,6 +527,11 @@ def test_an_example_is_another_solved_case_in_the_system_message(tmp_path: Path)
 
 
 NOTES = "Ask what eases the pain."
+SIX = (
+    "--scenarios",
+    "crying-in-bouts-01,new-headache-01,rash-on-the-hands-01,sharp-chest-pain-01,sharp-chest-pain-02"
+    ",tired-and-thin-01",
+)
 
 
 def of_notes(messages: Messages) -> bool:
@@ -570,7 +575,7 @@ def test_a_notebook_goes_from_one_consultation_to_the_next_in_order(
 ) -> None:
     with FakeServer(counting()) as server:
         card = notebook_doctor(tmp_path / "learner.yaml", server)
-        code, err = run(capsys, "--doctor", card, "--out", str(tmp_path / "r"), "--concurrency", "8")
+        code, err = run(capsys, "--doctor", card, "--out", str(tmp_path / "r"), "--concurrency", "8", *SIX)
     assert code == 0
     assert "one by one" in err
     assert server.most_in_flight == 1
@@ -584,7 +589,7 @@ def test_a_notebook_goes_from_one_consultation_to_the_next_in_order(
 def test_a_run_that_stopped_goes_on_with_the_notes_it_had(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    out = ("--out", str(tmp_path / "r"))
+    out = ("--out", str(tmp_path / "r"), *SIX)
     with FakeServer(counting(fail_from=4)) as server:
         card = notebook_doctor(tmp_path / "learner.yaml", server)
         assert run(capsys, "--doctor", card, *out)[0] == 1
