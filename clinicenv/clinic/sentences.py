@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from clinicenv.clinic.lexicon import Intent, descendants, lexicon, normalise
+from clinicenv.clinic.lexicon import Intent, descendants, lexicon
 from clinicenv.clinic.terms import KINDS, Name, Term, features, terms
 from clinicenv.events import Probe
 from clinicenv.story import Fact
 
-ENOUGH = 0.45
+ENOUGH = 0.48
 """The share of a question that a fact must hold to answer it."""
-ALIKE = 0.07
+ALIKE = 0.1
 """Facts whose shares are this close answer alike."""
 MOST = 2
 """Facts that answer alike and are told together."""
@@ -36,6 +36,12 @@ _OTHERS = 0.6
 
 _LEAST = 0.4
 """How well a fact must answer to one thing that is named, whatever detail it gives."""
+_IN_PART = 0.5
+"""How well the words of a name that are left without those that mean little stand for it."""
+_WITHOUT = 0.7
+"""What is left of the share of a fact that gives no such detail as is asked for."""
+_SAID = 0.02
+"""What a word of the question itself adds among facts that answer alike."""
 _SECTION = 0.1
 """What a fact of the section that is asked about has beside its share."""
 _BACK = 0.5
@@ -69,15 +75,15 @@ class Sentences:
         asked = self._asked(probe)
         intent = lexicon().intents.get(probe.intent)
         shares = [
-            self._share(asked, held) + (_SECTION if intent and _belongs(fact, intent) else 0.0)
+            self._share(asked, held) + (_SECTION if intent and _belongs(fact, held, intent) else 0.0)
             for fact, held in zip(self._facts, self._held, strict=True)
         ]
         best = max(shares, default=0.0)
         if not asked or best < ENOUGH:
             return ()
         alike = [n for n, share in enumerate(shares) if best - share < ALIKE]
-        said = {f"w:{word}" for word in normalise(probe.text)}
-        alike.sort(key=lambda n: (-len(said & self._held[n]), -shares[n]))
+        said = {word[-1] for term, _ in asked for name in term.names for word in name.words}
+        alike.sort(key=lambda n: -shares[n] - _SAID * len(said & self._held[n]))
         return tuple(self._facts[n].id for n in alike[:MOST])
 
     def _asked(self, probe: Probe) -> list[tuple[Term, float]]:
@@ -105,7 +111,7 @@ class Sentences:
             return _WHOSE
         if term == _BEFORE:
             return _AGAIN
-        return _MEANT if meant in term.features else 1.0
+        return _MEANT if any(_near(f[2:], meant[2:]) for f in term.features if f[0] == "c") else 1.0
 
     def _share(self, asked: Sequence[tuple[Term, float]], held: frozenset[str]) -> float:
         details = any(t.kind == "kind" for t, _ in asked) and (
@@ -121,15 +127,17 @@ class Sentences:
         things = [t for t, _ in asked if t.kind in ("name", "word")]
         if things and all(_quality(t, held, details) < _LEAST for t in things):
             return 0.0
+        if any(t.kind == "kind" and not _quality(t, held) for t, _ in asked):
+            share *= _WITHOUT
         family = any(_of_relatives(t) for t, _ in asked)
         other = not family and any("g:relatives" in t.features for t, _ in asked)
         return share if other or family == (_FAMILY in held) else share * _OTHERS
 
 
-def _belongs(fact: Fact, intent: Intent) -> bool:
+def _belongs(fact: Fact, held: frozenset[str], intent: Intent) -> bool:
     """Whether the fact is of the section that is asked about, or on its topic."""
     of_section = intent.section is not None and intent.section == fact.section
-    return of_section or (intent.concept == fact.concept and intent.concept not in _NO_CONCEPT)
+    return of_section or (f"c:{intent.concept}" in held and intent.concept not in _NO_CONCEPT)
 
 
 def _held_by(fact: Fact) -> frozenset[str]:
@@ -138,7 +146,7 @@ def _held_by(fact: Fact) -> frozenset[str]:
     if fact.concept not in _NO_CONCEPT:
         found.add(f"c:{fact.concept}")
     if fact.section == "fh" or any(f == "g:relatives" or f.startswith("c:family_") for f in features(text)):
-        found |= {_FAMILY} if "g:at_home" not in found else set()
+        found |= {_FAMILY} if found.isdisjoint(("g:at_home", "g:married")) else set()
     if fact.section == "hpi" and fact.present:
         found.add("k:it")
     if fact.section in ("pmh", "psh"):
@@ -166,10 +174,10 @@ def _of_name(name: Name, held: frozenset[str]) -> float:
     whole = max(_match(f, held) for f in name.features)
     if whole == 1.0 or not name.words:
         return whole
-    if all(word[-1] in held for word in name.words):  # in so many words
+    if name.complete and all(word[-1] in held for word in name.words):  # in so many words
         return 1.0
     parts = [max(_match(f, held) for f in word) for word in name.words]
-    return max(whole, 0.85 * sum(parts) / len(parts))
+    return max(whole, (0.85 if name.complete else _IN_PART) * sum(parts) / len(parts))
 
 
 def _match(feature: str, held: frozenset[str]) -> float:
@@ -190,6 +198,10 @@ def _match(feature: str, held: frozenset[str]) -> float:
     if "k:denied" in held:
         return 0.8 if wider else 0.0
     return 0.45 if any(not c.endswith("_trouble") for c in wider) else 0.0
+
+
+def _near(concept: str, other: str) -> bool:
+    return concept == other or concept in _members(other) or other in _members(concept)
 
 
 @lru_cache(maxsize=4096)

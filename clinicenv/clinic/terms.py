@@ -34,7 +34,11 @@ KINDS: tuple[tuple[str, str, str], ...] = (
         r"\btimes?\b|\bdaily\b|\bevery\b|\bper (?:day|week|month|night)|\bepisodes?\b|\bfrequen|\boccasional|"
         r"\bintermittent|\bonce\b|\btwice\b|\brecurrent",
     ),
-    ("amount", r"\bhow (?:much|many|heavy|big|large)\b", r"\d|\b(?:one|two|three|several|multiple|few)\b"),
+    (
+        "amount",
+        r"\bhow (?:much|many|heavy|big|large)\b",
+        r"\d|\b(?:one|two|three|four|five|six|several|multiple|few|half)\b|\ba day\b|\bdaily\b",
+    ),
     (
         "relief",
         r"\b(?:help|better|ease|relie(?:f|ve)|sooth|improve|settle|any good)",
@@ -110,6 +114,9 @@ class Name:
 
     features: tuple[str, ...]
     words: tuple[tuple[str, ...], ...] = ()
+    """without those that mean little"""
+    complete: bool = True
+    """whether these are all of its words"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +246,7 @@ def terms(text: str) -> tuple[Term, ...]:
         if not known:
             continue
         words = tuple(_of_word(t) for t in stream[start:end] if t not in dropped)
-        found.append((Term("name", (Name(known, words),)), start, end))
+        found.append((Term("name", (Name(known, words, len(words) == end - start),)), start, end))
     covered = {i for _, start, end in named for i in range(start, end)}
     for i, token in enumerate(stream):
         if i not in covered and token not in dropped and len(token) > 1:

@@ -121,7 +121,7 @@ def test_a_denial_is_taken_apart_where_each_part_stands_alone(sentence: str, thi
 def test_what_is_said_twice_is_one_fact_that_keeps_both_sentences(tmp_path: Path) -> None:
     (fever,) = [f for f in facts(tmp_path) if f.concept == "fever"]
     assert fever.value is not None
-    assert set(fever.value.split(" | ")) == {"No fever", CASE[REVIEW].split(". ")[0] + "."}
+    assert set(fever.value.split(" | ")) == {"No fever.", CASE[REVIEW].split(". ")[0] + "."}
 
 
 def test_a_wrong_fact_a_deferral_and_a_false_denial_are_told_apart(tmp_path: Path) -> None:
