@@ -5,7 +5,6 @@ around them. The plot goes to `docs/disclosure.svg`.
 """
 
 import json
-from collections import defaultdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -40,8 +39,8 @@ CURT = (
 ROUNDS = 3
 """How often each fact is asked for."""
 
-STEP = 0.05
-"""Width of the plot's bins of trust."""
+LEVELS = [n / 20 for n in range(21)]
+"""Levels of trust in the plot."""
 
 
 class Doctor:
@@ -83,26 +82,27 @@ def curve(scenario: Scenario, manner: tuple[str, ...]) -> list[tuple[float, floa
 
 
 def measure() -> dict[str, Any]:
-    """By manner: where trust and disclosure end, and the share told in each bin of trust; draws the plot."""
+    """By manner: where trust and disclosure end, and the share told by each level of trust; draws a plot."""
     cases = [s for s in select("all") if gated(s)]
     found: dict[str, Any] = {"cases": len(cases), "facts": sum(len(gated(s)) for s in cases)}
     rows = []
     for name, manner in (("kind", KIND), ("curt", CURT)):
         curves = [curve(s, manner) for s in cases]
-        bins: dict[float, list[float]] = defaultdict(list)
-        for points in curves:
-            for trust, share in points:
-                bins[round(round(trust / STEP) * STEP, 2)].append(share)
+        reached = max(trust for points in curves for trust, _ in points)
+        by_trust = {t: _told_by(t, curves) for t in LEVELS if t <= reached}
         found[name] = {
             "trust_at_end": round(mean(c[-1][0] for c in curves), 3),
             "told_at_end": round(mean(c[-1][1] for c in curves), 3),
-            "by_trust": {str(t): round(mean(shares), 3) for t, shares in sorted(bins.items())},
+            "by_trust": {f"{t:g}": round(share, 3) for t, share in by_trust.items()},
         }
-        rows += [
-            {"doctor": name, "trust": t, "share": mean(s), "turns": len(s)} for t, s in sorted(bins.items())
-        ]
+        rows += [{"doctor": name, "trust": t, "share": share} for t, share in by_trust.items()]
     draw(rows)
     return found
+
+
+def _told_by(trust: float, curves: list[list[tuple[float, float]]]) -> float:
+    """The mean share of a case's gated facts that were told while trust was no higher than this."""
+    return mean(max((s for t, s in points if t <= trust + 1e-9), default=0.0) for points in curves)
 
 
 def draw(rows: list[dict[str, Any]]) -> None:
@@ -116,8 +116,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
         y=shares.axis(format="%"),
         color=alt.Color("doctor:N", title="doctor", scale=who),
     )
-    dots = base.mark_point(filled=True).encode(size=alt.Size("turns:Q", title="turns"))
-    (base.mark_line() + dots).properties(width=420, height=260).save(str(PLOT))
+    base.mark_line(point=True).properties(width=420, height=260).save(str(PLOT))
 
 
 if __name__ == "__main__":
