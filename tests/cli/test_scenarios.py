@@ -1,5 +1,6 @@
 """`clinicenv scenarios`: what the commands print, their exit codes, and that the answer stays hidden."""
 
+import contextlib
 import json
 import os
 import pty
@@ -80,9 +81,13 @@ def test_list_on_a_terminal_is_a_table():
     ours, theirs = pty.openpty()
     code = "from clinicenv.cli.scenarios import scenarios; scenarios(['list'])"
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code], stdout=theirs, cwd=root, check=True)
-    os.close(theirs)
-    shown = os.read(ours, 100_000).decode()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=theirs, cwd=root):
+        os.close(theirs)
+        read = b""
+        with contextlib.suppress(OSError):  # a terminal that nobody writes to any more
+            while chunk := os.read(ours, 65536):
+                read += chunk
+    shown = read.decode()
     os.close(ours)
     assert "─" in shown
     assert BUNDLED[0].id[:8] in shown
