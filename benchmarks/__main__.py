@@ -6,14 +6,26 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import agentclinic, envs, load, models, resume, run
+from benchmarks import (
+    agentclinic,
+    annotation,
+    baseline,
+    disclosure,
+    envs,
+    imported,
+    load,
+    models,
+    resume,
+    run,
+    understanding,
+)
 
 RESULTS = Path(__file__).parent / "results.json"
 README = Path(__file__).parents[1] / "README.md"
 
 
 def table(found: dict[str, Any]) -> str:
-    """The README's table."""
+    """The README's tables."""
     r, e, m = found["run"], found["envs"], found["models"]
     many, most = found["load"]["throughput"], found["load"]["memory"]
     costs = [m["ms"][way] for way in ("library", "gateway", "consultation", "langchain")]
@@ -37,7 +49,79 @@ def table(found: dict[str, Any]) -> str:
          f"{found['resume']['what_is_left_s']:.1f} s"),
     ]  # fmt: skip
     lines = ["| what | figure |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in rows)]
-    return "\n".join(lines + beside_agentclinic(found["agentclinic"]))
+    parts = (patient(found), doctors(found["baseline"]), lines, beside_agentclinic(found["agentclinic"]))
+    return "\n".join(line for part in parts for line in part)
+
+
+def patient(found: dict[str, Any]) -> list[str]:
+    """A table of how well the scripted patient understands and answers, on what nobody tuned it on."""
+    u, told, cases = found["understanding"], found["annotation"], found["imported"]
+    acts = {act: f1 for act, f1 in u["acts"].items() if act not in ("n", "all")}
+    worst = min(acts, key=lambda act: acts[act])
+    rows = [
+        (f"questions of our own wording, {u['own']['n']} held out: intent, concept",
+         f"{u['own']['intent']:.0%}, {u['own']['concept']:.0%}"),
+        (f"acts in {u['acts']['n']} held-out lines of doctors: F1 over all, of the worst (`{worst}`)",
+         f"{u['acts']['all']:.2f}, {acts[worst]:.2f}"),
+        (f"answers from a wrong fact, of {u['wrong_facts']['n']} questions on `{understanding.NAMED}`",
+         f"{u['wrong_facts']['wrong']:.1%}"),
+        (f"facts found by rule in {told['n']} held-out replies in the manner of models: recall, precision",
+         f"{told['recall']:.0%}, {told['precision']:.0%}"),
+        ("questions a second on one core, none seen before", f"{u['questions_per_s']:,}"),
+    ]  # fmt: skip
+    if "real" in u:
+        a, r = u["agreement"], u["real"]
+        rows.insert(
+            0,
+            (
+                f"real doctors' questions, {r['n']} held out: intent, concept",
+                f"{r['intent']:.0%}, {r['concept']:.0%}",
+            ),
+        )
+        rows.insert(
+            1,
+            (
+                f"two annotators of {a['n']} of them: same intent (kappa), same concepts",
+                f"{a['intent']:.0%} ({a['kappa']:.2f}), {a['concept']:.0%}",
+            ),
+        )
+    if "skipped" not in cases:
+        rows.append(
+            (
+                f"AgentClinic's cases, {cases['n']} held-out questions: from the right sentence, wrong",
+                f"{cases['right']:.0%}, {cases['wrong']:.0%}",
+            )
+        )
+    table = [
+        "| the scripted patient | |",
+        "| --- | --- |",
+        *(f"| {what} | {figure} |" for what, figure in rows),
+    ]
+    return [*table, ""]
+
+
+def doctors(found: dict[str, Any]) -> list[str]:
+    """A table of the doctors without a model on the bundled cases to diagnose."""
+
+    def interval(x: dict[str, float]) -> str:
+        return f"{x['mean']:.0%} ({x['low']:.0%} to {x['high']:.0%})"
+
+    lines = [
+        f"| doctor; {found['cases']} bundled cases, {found['seeds']} seeds | first right (95 %, by case) "
+        "| questions | tests, $ |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, d in found["doctors"].items():
+        asked, cost = d["questions"]["mean"], d["cost"]["mean"]
+        lines.append(f"| `{name}` | {interval(d['accuracy'])} | {asked:.1f} | {cost:.0f} |")
+    left = interval(found["leave_one_out"]["accuracy"])
+    lines += ["", f"`bayes` with its numbers chosen on all other cases: {left}."]
+    if "skipped" not in (rows := found["ddxplus"]):
+        lines[-1] += (
+            f" The same reasoning on {rows['rows']:,} rows of DDXPlus: {rows['right']:.1%} right after"
+            f" {rows['questions']} questions (its published AARLC: 98.9 % after 7.3)."
+        )
+    return [*lines, ""]
 
 
 def beside_agentclinic(found: dict[str, Any]) -> list[str]:
@@ -67,7 +151,8 @@ def beside_agentclinic(found: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     found: dict[str, Any] = {"machine": {"python": platform.python_version(), "cpu": platform.machine()}}
-    for benchmark in (run, envs, resume, models, load, agentclinic):
+    about_patients = (understanding, annotation, imported, disclosure)
+    for benchmark in (*about_patients, baseline, run, envs, resume, models, load, agentclinic):
         name = benchmark.__name__.rpartition(".")[2]
         found[name] = benchmark.measure()
         print(name, json.dumps(found[name], indent=1), flush=True)

@@ -5,14 +5,21 @@ there by row. Nothing here looks at how the router works.
 """
 
 import json
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from clinicenv import Cast, Leave, Role, Say, Turn, play
+from clinicenv.clinic.answers import OPEN_INTENTS
 from clinicenv.clinic.lexicon import lexicon
 from clinicenv.clinic.router import Reading, read
+from clinicenv.events import Heard
+from clinicenv.scenario import Scenario, load_scenario
 
+QUESTIONS = Path(__file__).resolve().parents[2] / "shared" / "data" / "questions"
 LABELS = Path(__file__).resolve().parent.parent / "tests" / "clinic" / "data"
 
 MOST_CONCEPTS = 3
@@ -177,3 +184,74 @@ def act_scores(lines: Sequence[Line]) -> dict[str, float]:
     for counts in (hits, misses, alarms):
         counts["all"] = counts.total()
     return {a: 2 * hits[a] / (2 * hits[a] + misses[a] + alarms[a]) for a in (*ACTS, "all")}
+
+
+NAMED = "sharp-chest-pain-01"
+"""The case on which wrong answers are counted."""
+
+
+def reach() -> dict[str, dict[str, list[str]]]:
+    """Case -> fact -> questions for it, written by people who saw neither the lexicon nor the case's own."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row in _rows("reach.tsv"):
+        found[row["scenario"]][row["fact"]].append(row["question"])
+    return found
+
+
+def wrong_facts() -> dict[str, float]:
+    """On the named case: how many questions, and the share of them that is answered from a wrong fact."""
+    scenario = load_scenario(NAMED)
+    asked = [(fact, q) for fact, questions in reach()[NAMED].items() for q in questions]
+    wrong = sum(answered_wrongly(scenario, fact, q) for fact, q in asked)
+    return {"n": len(asked), "wrong": round(wrong / len(asked), 4)}
+
+
+def answered_wrongly(scenario: Scenario, fact: str, question: str) -> bool:
+    """Whether the scripted patient answers a question that is meant for a fact from other facts only.
+
+    Saying that there is none, that it is not sure or that it did not understand is no wrong fact. Nor is what
+    it tells by itself in answer to an open question.
+    """
+
+    def doctor(turn: Turn) -> Say | Leave:
+        return Say(question) if turn.view.turn == 1 else Leave("Thank you.")
+
+    done = play(scenario, Cast(doctor=doctor))
+    probes = [p for e in done.of(Heard) for p in e.what.probes]  # type: ignore[union-attr]
+    if any(p.intent in OPEN_INTENTS and p.concept in (None, "main_problem") for p in probes):
+        return False
+    replies = (e.what for e in done.events[2:] if e.role is Role.PATIENT)
+    told = [r.ids for r in replies if isinstance(r, Say)]
+    return any(told) and not any(fact in ids for ids in told)
+
+
+def speed(lines: Sequence[str], seconds: float = 3.0) -> int:
+    """Lines a second that the router reads on one core when it has seen none of them before."""
+    start, done = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        read.cache_clear()
+        for line in lines:
+            read(line)
+        done += len(lines)
+    return round(done / (time.perf_counter() - start))
+
+
+def measure() -> dict[str, Any]:
+    """Shares of held-out questions and F1 of held-out acts, agreement of the annotators, and speed."""
+    own, lines = own_questions(), doctor_lines()
+    found: dict[str, Any] = {
+        "own": asdict(understanding([q for q in own if q.half == "test"])),
+        "acts": {"n": sum(x.half == "test" for x in lines)}
+        | act_scores([x for x in lines if x.half == "test"]),
+        "questions_per_s": speed([q.text for q in own] + [x.text for x in lines]),
+        "wrong_facts": wrong_facts(),
+    }
+    if QUESTIONS.is_dir():
+        real = real_questions(QUESTIONS)
+        found["real"] = asdict(understanding([q for q in real if q.half == "test"]))
+        found["agreement"] = {"n": len(real), **asdict(agreement(real))}
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=1))

@@ -35,12 +35,14 @@ class Policy:
     """the posterior at which it stops"""
     danger: float = 0.02
     """the posterior from which a disease that must not be missed has to be addressed first"""
-    question: float = 10.0
+    question: float = 20.0
     """what a question costs, in the dollars of the tests' catalogue"""
     examination: float = 30.0
     """what the examination costs, once"""
     a_turn: int = 2
     """questions in one line"""
+    worth: float = 0.002
+    """bits a dollar below which nothing is asked or tested any more"""
 
 
 class BayesDoctor:
@@ -53,10 +55,10 @@ class BayesDoctor:
         """Whatever is worth most now, or the end."""
         view = view_of(turn)
         notes = take_notes(view)
-        if view.turn == 1:
-            return [Say(pick(lines.GREETINGS, turn.draw("wording")))]
         if last(view):
             return close(turn, notes)
+        if view.turn == 1:
+            return [Say(pick(lines.GREETINGS, turn.draw("wording")))]
         step = None if _left(view) < 2 else self._step(turn, notes, view)
         if step is not None:
             return step
@@ -70,19 +72,25 @@ class BayesDoctor:
         ranked = notes.ranked()
         name, probability = ranked[0]
         if probability >= self.policy.sure and looked_into(name, notes):
-            danger = self._open_danger(notes)
-            return order(turn, notes, danger) if danger else None
+            return self._rule_out(turn, notes)
         if view.turn == 2 and probability < self.policy.sure:
             return [Say(pick(lines.MORE, turn.draw("wording")))]
         found = self._worth(notes)
         if not found:
-            return None
+            return self._rule_out(turn, notes)
         kind, items = found
         if kind == "question":
             return [Say(questions(list(items), turn.draw, notes))]
         if kind == "examination":
             return examine(turn, notes)
         return order(turn, notes, [catalogue()[t] for t in items])
+
+    def _rule_out(self, turn: Turn, notes: Notes) -> list[Action] | None:
+        """Before the end: the examination, if there was none, and the dangers that are still open."""
+        if not notes.signs:
+            return examine(turn, notes)
+        danger = self._open_danger(notes)
+        return order(turn, notes, danger) if danger else None
 
     def _open_danger(self, notes: Notes) -> list[CatalogueTest]:
         """The best test of the likeliest danger that is not the favourite and has not been looked into."""
@@ -100,19 +108,17 @@ class BayesDoctor:
         barred = unfit(notes.sex, band_of(notes.age))
         asked = gains_of_findings(likely, {*notes.asked, *notes.findings, *barred})
         best = sorted(asked, key=lambda c: (-asked[c], c))[: self.policy.a_turn]
-        options = []
-        if best and asked[best[0]] >= LEAST_GAIN:
-            useful = tuple(c for c in best if asked[c] >= LEAST_GAIN)
+        options: list[tuple[float, str, tuple[str, ...]]] = []
+        useful = tuple(c for c in best if asked[c] >= LEAST_GAIN)
+        if useful:
             options.append((asked[best[0]] / self.policy.question, "question", useful))
         if not notes.signs:
             options.append((_sign_gain(likely) / self.policy.examination, "examination", ()))
         tests = self._tests(notes, likely)
         if tests:
             options.append((tests[0][0], "test", tuple(t for _, t in tests)))
-        if not options:
-            return None
-        _, kind, items = max(options, key=lambda option: option[0])
-        return kind, items
+        worth, kind, items = max(options, key=lambda option: option[0], default=(0.0, "", ()))
+        return (kind, items) if worth >= self.policy.worth else None
 
     @staticmethod
     def _tests(notes: Notes, likely: tuple[float, ...]) -> list[tuple[float, str]]:

@@ -260,10 +260,15 @@ def asked_in(text: str) -> tuple[str, ...]:
     return tuple(meant[s] for q in _SENTENCE.findall(text) if (s := q.strip()) in meant)
 
 
+def bare(concept: str) -> str:
+    """The finding's lay name without an article."""
+    return re.sub(r"^(a|an|the) ", "", label(concept))
+
+
 @lru_cache(maxsize=512)
 def on_the_problem(concept: str | None, who: str) -> dict[str, str]:
     """The questions of SOCRATES on the main problem; `site` and `radiation` only of pain."""
-    name = re.sub(r"^(a|an|the) ", "", label(concept)) if concept else "problem"
+    name = bare(concept) if concept else "problem"
     the = "this" if name.startswith(_DOING) else f"the {name}"
     many = _plural(name)
     are, do, they, them = ("are", "do", "they", "them") if many else ("is", "does", "it", "it")

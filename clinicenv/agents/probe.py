@@ -113,7 +113,7 @@ def _absent(scenario: Scenario) -> list[str]:
             near |= {above, *lex.children.get(above, ())}
             above = parent(above)
     draws = Draws(0, 0, scenario.lineage)
-    others = [c for c in lex.symptoms - near if c not in lex.children]
+    others = [c for c in lex.symptoms - near if not lex.children.get(c)]
     return sorted(others, key=lambda c: draws.number("doctor", "absent", 0, c))[:ABSENT]
 
 

@@ -186,6 +186,29 @@ def probe(selection: str, patient: str, patient_profile: str, seed: int, as_json
     return 1 if any(p.failed for p in done) else 0
 
 
+@scenarios.command()
+@click.option("--n", type=click.IntRange(1, 1_000_000), required=True, help="How many cases.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for the scenario files; made if it is not there.",
+)
+def generate(n: int, seed: int, folder: Path) -> None:
+    """Sample cases from the disease profiles, without a model, and write them to FOLDER.
+
+    The same N and SEED give the same files. A diagnosis is in one split only: that of the bundled cases which
+    have it, else one that is drawn by its name. A file that is there with other content is never overwritten.
+    """
+    from clinicenv.importers import save
+    from clinicenv.importers.sampled import bundled_splits, generate
+
+    written = save(list(generate(n, seed, bundled_splits())), folder)
+    click.echo(printable(f"{len(written)} cases -> {folder}; check them: clinicenv scenarios lint {folder}"))
+
+
 def template(id: str, task: str) -> str:
     """The commented case as a scenario of this id and task; parts for other tasks are left out."""
     text = TEMPLATE.read_text(encoding="utf-8")

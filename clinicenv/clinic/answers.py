@@ -5,7 +5,7 @@ nothing is recorded the scenario's policy decides. All words come from the facts
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from clinicenv.clinic.denials import deniable, denials, speaker
@@ -75,7 +75,7 @@ def reply(view: PatientView, draw: Draw) -> Say | Leave:
     counts as not told. `Leave` where more questions were wasted than the persona bears.
     """
     past = _past(view)
-    if past.wasted > view.profile.persona.patience:
+    if past.wasted(view.profile.persona.patience):
         return Leave(_WALKS_OUT)
     heard = [e.what for e in view.due if isinstance(e.what, Heard)]
     probes = [p for h in heard for p in h.probes]
@@ -94,55 +94,64 @@ def reply(view: PatientView, draw: Draw) -> Say | Leave:
     return Say(_joined(parts), tuple(answer.ids), "agent")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Past:
-    """What went before, as far as a reply depends on it."""
+    """What went before, as far as a reply depends on it; most is worked out only when it is asked for."""
 
-    told: set[str] = field(default_factory=set)
-    asked: set[tuple[str, str | None, str | None]] = field(default_factory=set)
-    concepts: set[str | None] = field(default_factory=set)
-    acts: set[str] = field(default_factory=set)
-    """due ones included"""
-    alone: bool = False
-    """whether the doctor has asked for a word in private and addressed nobody else since"""
-    said: list[str] = field(default_factory=list)
-    wasted: int = 0
-    """questions that were asked before or not understood, due ones included"""
-    lost: bool = False
-    """whether the line before was not understood"""
-    greeted: bool = False
+    told: frozenset[str]
+    said: tuple[str, ...]
+    heard: tuple[Heard, ...]
+    """lines answered before, in order"""
+    due: tuple[Heard, ...]
+
+    def wasted(self, most: int) -> bool:
+        """Whether more than `most` questions, due ones included, were asked before or not understood."""
+        lines = (*self.heard, *self.due)
+        if sum(len(h.probes) for h in lines) <= most:
+            return False
+        count, asked = 0, set[tuple[str, str | None, str | None]]()
+        for probe in (p for h in lines for p in h.probes):
+            key = (probe.intent, probe.concept, probe.slot)
+            specific = (probe.concept or probe.slot) and probe.intent not in OPEN_INTENTS
+            count += probe.intent == "unknown" or bool(specific and key in asked)
+            asked.add(key)
+        return count > most
+
+    def asked_about(self, concept: str | None) -> bool:
+        """Whether an earlier line asked about the concept."""
+        return any(p.concept == concept for h in self.heard for p in h.probes)
+
+    def done(self, act: str) -> bool:
+        """Whether an earlier line was the dialogue act."""
+        return any(act in h.acts for h in self.heard)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the line before was not understood."""
+        return bool(self.heard) and "unknown" in self.heard[-1].intents
+
+    @property
+    def alone(self) -> bool:
+        """Whether the doctor has asked for a word in private and addressed nobody else since."""
+        for heard in reversed((*self.heard, *self.due)):
+            if heard.turned_to or "ask_private" in heard.acts:
+                return not heard.turned_to
+        return False
 
 
 def _past(view: PatientView) -> _Past:
-    past, before = _Past(), None
-    due = [e.what for e in view.due if isinstance(e.what, Heard)]
+    due = tuple(e.what for e in view.due if isinstance(e.what, Heard))
     lines = {heard.of for heard in due}
+    told, said, before = set[str](), list[str](), list[Heard]()
     for event in view.events:
         what = event.what
         if isinstance(what, Heard):
             if what.of not in lines:
-                _hear(past, what)
-                before = what
+                before.append(what)
         elif event.role is Role.PATIENT and isinstance(what, Say):
-            past.told.update(what.ids)
-            past.said.append(what.text)
-    past.concepts = {concept for _, concept, _ in past.asked}
-    past.lost = before is not None and "unknown" in before.intents
-    past.greeted = "greet" in past.acts
-    for heard in due:
-        _hear(past, heard)
-    return past
-
-
-def _hear(past: _Past, heard: Heard) -> None:
-    past.acts.update(heard.acts)
-    past.alone = not heard.turned_to and (past.alone or "ask_private" in heard.acts)
-    for probe in heard.probes:
-        key = (probe.intent, probe.concept, probe.slot)
-        specific = (probe.concept or probe.slot) and probe.intent not in OPEN_INTENTS
-        if probe.intent == "unknown" or (specific and key in past.asked):
-            past.wasted += 1
-        past.asked.add(key)
+            told.update(what.ids)
+            said.append(what.text)
+    return _Past(frozenset(told), tuple(said), tuple(before), due)
 
 
 def _needed(view: PatientView, probes: Iterable[Probe]) -> dict[str, Fact]:
@@ -238,7 +247,7 @@ class _Answer:
         if private:
             return True
         slot = probe.slot or "present"
-        return slot == fact.slot or probe.concept in self.past.concepts
+        return slot == fact.slot or self.past.asked_about(probe.concept)
 
     def _tell(self, fact: Fact) -> None:
         recall = self.view.profile.persona.recall
@@ -326,10 +335,10 @@ def _is_variant(text: str, fact: Fact) -> bool:
 
 def _first(view: PatientView, past: _Past, acts: set[str], asked: bool) -> Iterator[str]:
     """What comes before the answers: a greeting back, and the next line of what makes the talk hard."""
-    if asked and "greet" in acts and not past.greeted:
+    if asked and "greet" in acts and not past.done("greet"):
         yield _BY_ACT["greet"]
     script = view.script
-    if script.challenge and past.acts.isdisjoint(script.defused_by):
+    if script.challenge and acts.isdisjoint(script.defused_by) and not any(map(past.done, script.defused_by)):
         line = next((c for c in script.challenge if not any(c in s for s in past.said)), None)
         if line:
             yield line

@@ -21,6 +21,9 @@ _DENIALS = {
     "living_alone": "{do} live alone",
     "previous_episode": "{have} had this before",
     "surgery": "{have} had any operations",
+    "contraceptive_pill": "{am} on the pill",
+    "hospital_admission": "{have} been in hospital",
+    "cancer_history": "{have} had cancer",
 }
 _SOCIAL_DENIABLE = frozenset(
     {"stress", "bereavement", "work_exposure", "caffeine", "domestic_abuse", "carers", *_DENIALS}

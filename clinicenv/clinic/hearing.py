@@ -5,6 +5,7 @@ The same for every kind of patient; history and communication marks read it from
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from clinicenv.clinic.agenda import Agenda
 from clinicenv.clinic.lookup import FactIndex
@@ -22,6 +23,15 @@ NO_FOCUS = frozenset(
 
 _PROPOSES = frozenset({"consent", "medical_opinion", "expectations"})
 """How a line that asks for a decision reads besides, whatever it names."""
+
+
+@lru_cache(maxsize=65536)
+def _resolved(index: FactIndex, probe: Probe) -> Probe:
+    """With the facts that it asks for. A question that an author has written for a fact asks for that."""
+    if probe.concept is None and (exact := index.worded(probe.text)):
+        slot = None if exact[0].slot == "present" else exact[0].slot
+        probe = Probe(slot or "presence", exact[0].concept, slot, probe.text)
+    return replace(probe, facts=index.find(probe))
 
 
 @dataclass(slots=True)
@@ -49,7 +59,8 @@ class Hearing:
         """Takes in one line of the doctor's; `of` is the number of its event."""
         reading = read(text, self._focus)
         acts = list(reading.acts)
-        probes = tuple(self._probe(p) for p in reading.probes)
+        index = FactIndex.of(self.scenario)
+        probes = tuple(_resolved(index, p) for p in reading.probes)
         if "repeat" not in acts and self._repeats(probes):
             acts.append("repeat")
         asked_about = (p.concept for p in reversed(probes) if p.concept and p.concept not in NO_FOCUS)
@@ -77,14 +88,6 @@ class Hearing:
             agreed=reaction.agreed,
             refused=reaction.refused,
         )
-
-    def _probe(self, probe: Probe) -> Probe:
-        """With the facts that it asks for. A question that an author has written for a fact asks for that."""
-        index = FactIndex.of(self.scenario)
-        if probe.concept is None and (exact := index.worded(probe.text)):
-            slot = None if exact[0].slot == "present" else exact[0].slot
-            probe = Probe(slot or "presence", exact[0].concept, slot, probe.text)
-        return replace(probe, facts=index.find(probe))
 
     def _repeats(self, probes: Iterable[Probe]) -> bool:
         """Whether all that is asked was asked before; open questions may come again."""

@@ -14,7 +14,7 @@ from clinicenv.story import Fact
 
 _NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d+)?\s*")
 _PURE_NUMBER = re.compile(
-    r"\b(?:pH|INR|ratio|(?:specific )?gravity|index|score|titre|titer)\b", re.IGNORECASE
+    r"\b(?:pH|INR|ratio|(?:specific )?gravity|index|score|titre|titer)\b|FEV1/FVC", re.IGNORECASE
 )
 """Quantities without a unit."""
 

@@ -36,6 +36,8 @@ class Presentation(_Part):
     vitals: dict[str, Band | dict[Literal["sys", "dia"], Band]] = Field(default_factory=dict)
     tests: dict[str, Text] = Field(default_factory=dict)
     """reports of tests without a number, when abnormal"""
+    panels: dict[str, dict[str, Literal["low", "high"]]] = Field(default_factory=dict)
+    """lines of panels that are out of range in this disease, where they are not the usual ones"""
     reveals: tuple[str, ...] = ()
     """tests whose report names the disease"""
     attributes: dict[Slot, Told] = Field(default_factory=dict)

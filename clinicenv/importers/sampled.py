@@ -5,12 +5,13 @@ profile's bands (findings of other diseases by their background rate). What is d
 disease, as in naive Bayes: good for training and for seeing small differences, not for rare combinations.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from clinicenv.agents.doctor_lines import question
+from clinicenv.agents.doctor_lines import bare, on_the_problem, question
 from clinicenv.agents.doctor_notes import band_of, unfit
 from clinicenv.clinic.denials import Speaker, speaker_of
 from clinicenv.clinic.differential import (
@@ -26,10 +27,11 @@ from clinicenv.clinic.differential import (
 from clinicenv.clinic.lexicon import descendants, lexicon, mentions
 from clinicenv.clinic.lint_text import names_answer
 from clinicenv.clinic.presentations import Presentation, presentation
+from clinicenv.clinic.verdicts import rank as judged
 from clinicenv.draws import Draws, pick
 from clinicenv.importers import sampled_words as words
 from clinicenv.importers.sampled_results import exam, tests
-from clinicenv.scenario import Scenario
+from clinicenv.scenario import Scenario, select
 from clinicenv.story import Slot
 
 AGES: dict[AgeBand, tuple[float, float, float]] = {
@@ -52,6 +54,9 @@ _APART = (
 )
 """Of two that hardly go together the first drawn stays."""
 
+_OWN = re.compile(r"\b(?:I|my|me|myself)\b")
+"""What a patient says of itself, and no parent would."""
+
 _DENIED = 6
 """Absent findings of the disease that are recorded as denied."""
 
@@ -60,6 +65,17 @@ def generate(n: int, seed: int, splits: Mapping[str, str]) -> Iterator[Scenario]
     """`n` cases; `splits` gives a disease its split where one is set, the others' is a keyed draw."""
     for index in range(n):
         yield Sampled(seed, index, splits).scenario
+
+
+def bundled_splits() -> dict[str, str]:
+    """The split of each profile's disease that a bundled case has for its diagnosis."""
+    found: dict[str, str] = {}
+    for case in select("all"):
+        if case.answer.diagnosis:
+            for one in diseases():
+                if judged(one.name, case).verdict in ("exact", "synonym", "subtype"):
+                    found[one.name] = case.meta.split
+    return found
 
 
 @dataclass
@@ -154,7 +170,7 @@ class Sampled:
     def facts(self) -> list[dict[str, Any]]:
         """As the file has them; what would name the answer is left out."""
         made = [self._fact(c, there) for c, there in self._recorded().items()]
-        made += [self._attribute(slot) for slot in self.shown.attributes if slot != "severity"]
+        made += [self._attribute(slot) for slot in self.shown.attributes]
         made += [self._onset(), self._severity()]
         taken: dict[tuple[str, str], dict[str, Any]] = {}
         for fact in made:
@@ -165,7 +181,13 @@ class Sampled:
             ):
                 continue
             taken.setdefault((fact["concept"], fact["slot"]), fact)
-        return [f for f in taken.values() if not any(names_answer(self._bare, t) for t in f["say"])]
+        own_words = self.person.my == "my"
+        return [
+            f
+            for f in taken.values()
+            if not any(names_answer(self._bare, t) for t in f["say"])
+            and (own_words or f["slot"] == "present" or not any(_OWN.search(t) for t in f["say"]))
+        ]
 
     def _recorded(self) -> dict[str, bool]:
         there = {c: True for c, present in self.findings.items() if present}
@@ -214,11 +236,11 @@ class Sampled:
             self.lead, "severity", (f"I'd say {out_of_ten} out of ten.", f"About a {out_of_ten}.")
         )
 
-    @staticmethod
-    def _detail(concept: str, slot: str, say: tuple[str, ...]) -> dict[str, Any]:
+    def _detail(self, concept: str, slot: str, say: tuple[str, ...]) -> dict[str, Any]:
+        asked = on_the_problem(concept, self.who).get(slot) or f"Where is the {bare(concept)}?"
         return {
             "id": f"{concept}-{slot}", "section": "hpi", "concept": concept, "slot": slot, "present": True,
-            "say": say, "disclosure": "asked", "salience": 0.6,
+            "say": say, "question_variants": [asked], "disclosure": "asked", "salience": 0.6,
         }  # fmt: skip
 
     @cached_property
@@ -229,8 +251,7 @@ class Sampled:
 
     def _answer(self) -> dict[str, Any]:
         one = self.disease
-        said = " ".join(words.affirms(c, self.person)[0] for c, there in self.findings.items() if there)
-        clash = mentions(said).keys()
+        clash = {c for f in self.facts for text in f["say"] for c in mentions(text)}
         own = [s for s in one.synonyms if not mentions(s).keys() & clash]
         danger = [n for n, _ in self._others if disease(n).must_not_miss][:3]
         return {
@@ -266,7 +287,7 @@ class Sampled:
         complaint = words.thing(self.lead, speaker_of("self", self.sex)).replace("my ", "the ")
         opening = words.affirms(self.lead, self.person)[1]
         patient: dict[str, Any] = {
-            "identity": {"name": name, "age": years, "sex": self.sex},
+            "identity": {"name": name, "age": int(years) if years >= 2 else years, "sex": self.sex},
             "opening": [f"{opening} It began {pick(since, self.number('since'))}."],
             "opening_facts": [self.lead],
             "appearance": "Looks unwell, and answers clearly."
@@ -309,7 +330,7 @@ class Sampled:
         data["patient"] = data["patient"] | {"facts": self._with_distractors()}
         one = self.disease
         data |= {
-            "exam": exam(self.disease, self.shown, self.age, self.number),
+            "exam": exam(self.disease, self.shown, self.age, self.findings.get("fever"), self.number),
             "tests": tests(self.disease, self.shown, self.age, self.sex, self.number),
             "answer": self._answer(),
             "plan": {

@@ -125,9 +125,9 @@ def affirms(concept: str, person: Speaker) -> tuple[str, ...]:
     having, i = ("I've", "I") if person.my == "my" else (person.subject.replace("They're", "They've"), "")
     if name.startswith(_DOING):
         said = f"{having} been {name}"
-        return (f"Yes, {said[0].lower() if not i else said[0]}{said[1:]}.", f"{said} a lot.")
+        return (f"Yes, {said if i else said[0].lower() + said[1:]}.", f"{said}.")
     said = f"{having} had {name}"
-    return (f"Yes, {said if i else said[0].lower() + said[1:]}.", f"{said} with this.")
+    return (f"Yes, {said if i else said[0].lower() + said[1:]}.", f"{said}.")
 
 
 def denies(concept: str, person: Speaker) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ class _Reading:
         """What the words affirm or deny, against the facts and against what was said before."""
         symptoms, own = lexicon().symptoms, self._own
         for concept, affirmed in mentions(say.text).items():
-            if concept not in symptoms or concept in lexicon().children:
+            if concept not in symptoms or lexicon().children.get(concept):
                 continue
             before = self._polarity.setdefault(concept, affirmed)
             if before != affirmed and (concept, affirmed) not in own:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from clinicenv import shipped
 from clinicenv.agents import doctor_lines as lines
 from clinicenv.agents.cast import Cast, play
 from clinicenv.agents.doctor_notes import band_of, take_notes, unfit
@@ -31,10 +30,11 @@ from clinicenv.events import (
     Trajectory,
 )
 from clinicenv.profile import BiasProfile
-from clinicenv.scenario import load_scenario
+from clinicenv.scenario import load_scenario, select
 from clinicenv.view import AskedOption, DoctorView
 
-CASES = sorted(p.stem for p in shipped.folder("scenarios").glob("*.yaml"))
+CASES = [s.id for s in select("task:diagnose") if not s.twin_of]
+TALKS = [s.id for s in select("task:communicate")]
 CASE = "sharp-chest-pain-01"
 
 
@@ -76,9 +76,17 @@ def turn_of(view: DoctorView, *legal: type) -> Turn:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("doctor", sorted(DOCTORS))
 def test_every_doctor_ends_every_case_with_a_diagnosis(doctor: str, case: str) -> None:
-    trajectory = consult(doctor, case)
+    trajectory = consult(doctor, case, budget=10**6, minutes=10**4)
     assert trajectory.outcome is not None
     assert (trajectory.outcome.status, trajectory.outcome.reason) == ("terminated", "diagnose")
+
+
+@pytest.mark.parametrize("case", TALKS)
+@pytest.mark.parametrize("doctor", sorted(DOCTORS))
+def test_every_doctor_ends_a_difficult_conversation_with_a_goodbye(doctor: str, case: str) -> None:
+    trajectory = consult(doctor, case, budget=10**6, minutes=10**4)
+    assert trajectory.outcome is not None
+    assert trajectory.outcome.reason == "leave"
 
 
 @pytest.mark.parametrize("doctor", sorted(DOCTORS))
@@ -115,7 +123,7 @@ def test_random_ends_with_three_diseases_and_no_plan() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_scripted_takes_a_whole_history_and_closes_with_a_plan(case: str) -> None:
-    trajectory = consult("scripted", case)
+    trajectory = consult("scripted", case, budget=10**6)
     concepts = heard_concepts(trajectory)
     assert {"allergy", "medication", "past_illness", "family_history", "ideas", "concerns"} <= concepts
     assert "vital signs" in of_doctor(trajectory, Examine)[0].items

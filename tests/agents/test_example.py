@@ -54,13 +54,15 @@ def nearest(folder: Path, scenario: Scenario) -> str | None:
 
 
 def test_the_nearest_case_is_the_one_that_starts_alike(scenarios: list[Scenario]) -> None:
-    assert nearest(BUNDLED, load_scenario(CHEST)) == EMBOLISM
-    assert nearest(BUNDLED, load_scenario(EMBOLISM)) == CHEST
     examples = Examples(BUNDLED)
-    for scenario in scenarios:
+    by_id = {s.id: s for s in scenarios}
+    alike = 0
+    for scenario in (s for s in scenarios if s.task == "diagnose"):
         example = examples.nearest(view_of(scenario))
         assert example is not None
-        assert example.id != scenario.id
+        assert by_id[example.id].lineage != scenario.lineage
+        alike += scenario.meta.group is not None and by_id[example.id].meta.group == scenario.meta.group
+    assert alike >= 0.8 * sum(s.meta.group is not None for s in scenarios)
 
 
 def test_the_same_example_at_every_turn() -> None:
@@ -74,7 +76,7 @@ def test_the_same_example_at_every_turn() -> None:
         c.submit(Say(line))
         while c.pending and c.pending.role != "doctor":
             c.submit(Say("It is a rash on the palms and soles."))
-    assert seen == {EMBOLISM}
+    assert len(seen) == 1
 
 
 def test_never_the_case_itself_even_rewritten(tmp_path: Path) -> None:

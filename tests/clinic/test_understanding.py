@@ -1,0 +1,85 @@
+"""How well the router understands doctors: gates on questions and lines that it was not tuned on."""
+
+import pytest
+
+from benchmarks import understanding as u
+from clinicenv.clinic.hearing import Hearing
+from clinicenv.events import Heard
+from clinicenv.profile import Trust, load_profile
+from clinicenv.scenario import Scenario, load_scenario
+from tests.conftest import SHARED
+
+QUESTIONS = SHARED / "questions"
+WITHOUT = "the data set of real questions is not beside this checkout"
+
+
+@pytest.mark.skipif(not QUESTIONS.is_dir(), reason=WITHOUT)
+def test_real_questions_that_nobody_tuned_on_are_understood() -> None:
+    asked = u.real_questions(QUESTIONS)
+    assert len(asked) >= 600
+    held_out = u.understanding([q for q in asked if q.half == "test"])
+    assert held_out.n >= 300
+    assert held_out.intent >= 0.8
+    assert held_out.concept >= 0.88
+
+
+@pytest.mark.skipif(not QUESTIONS.is_dir(), reason=WITHOUT)
+def test_two_annotators_agree_on_the_labels() -> None:
+    agreed = u.agreement(u.real_questions(QUESTIONS))
+    assert agreed.kappa >= 0.8
+    assert agreed.concept >= 0.8
+
+
+def test_questions_of_our_own_wording_are_understood() -> None:
+    asked = u.own_questions()
+    assert len(asked) >= 300
+    held_out = u.understanding([q for q in asked if q.half == "test"])
+    assert held_out.intent >= 0.8
+    assert held_out.concept >= 0.88
+
+
+def test_the_labels_of_real_questions_hold_no_sentence() -> None:
+    columns = (u.LABELS / "questions.tsv").read_text().splitlines()[0].split("\t")
+    assert "question" not in columns
+
+
+def test_acts_are_heard_in_lines_that_nobody_tuned_on() -> None:
+    held_out = [line for line in u.doctor_lines() if line.half == "test"]
+    assert len(held_out) >= 300
+    scores = u.act_scores(held_out)
+    assert {act: round(f1, 3) for act, f1 in scores.items() if f1 < 0.85} == {}
+
+
+REACH = u.reach()
+
+
+def hear(scenario: Scenario, question: str) -> Heard:
+    return Hearing(scenario, load_profile("default", "patient").trust).hear(question, of=0, turn=1)
+
+
+@pytest.mark.parametrize("case", sorted(REACH))
+def test_every_fact_is_reached_by_three_questions_written_without_sight_of_its_own(case: str) -> None:
+    scenario = load_scenario(case)
+    assert set(REACH[case]) == set(scenario.facts)
+    short = {}
+    for fact, questions in REACH[case].items():
+        reached = sum(any(fact in p.facts for p in hear(scenario, q).probes) for q in questions)
+        if reached < 3:
+            short[fact] = reached
+    assert short == {}
+
+
+def test_on_a_named_case_hardly_any_question_is_answered_from_a_wrong_fact() -> None:
+    found = u.wrong_facts()
+    assert found["n"] >= 200
+    assert found["wrong"] <= 0.03
+
+
+def test_empathy_in_every_line_gains_no_more_trust_than_once() -> None:
+    scenario, numbers = load_scenario("no-spark-01"), Trust(initial=0.2, gain={"empathise": 0.1})
+    kind = "That must be very hard for you."
+    once, stuffed = Hearing(scenario, numbers), Hearing(scenario, numbers)
+    once.hear(f"{kind} When did it start?", of=0, turn=1)
+    for n in range(5):
+        stuffed.hear(f"{kind} {kind} When did it start?", of=n, turn=1)
+    assert stuffed.trust == once.trust == pytest.approx(0.3)
