@@ -13,6 +13,7 @@ from clinicenv import __version__
 from clinicenv.clinic import measurement, verdicts
 from clinicenv.clinic.annotate import facts_told
 from clinicenv.clinic.hearing import Hearing
+from clinicenv.clinic.lint_text import telling_concepts
 from clinicenv.draws import Draw, Draws, Fork, TurnDraw, pick
 from clinicenv.events import (
     FINAL,
@@ -226,7 +227,7 @@ class Consultation:
         patient = self._seats[Role.PATIENT]
         self._sees_locked = patient.kind in ("scripted", "human", "replay")
         self._hearing = Hearing(scenario, patient.profile.trust)
-        self._script = script_of(scenario)
+        self._script = script_of(scenario, telling_concepts(scenario))
         self._turn = 0
         self._minutes = self._tests = 0
         self._cost = 0.0

@@ -95,6 +95,8 @@ class Script:
     defused_by: tuple[str, ...]
     fact_order: tuple[str, ...]
     """ids of `facts`, in the file's order"""
+    unnamed: frozenset[str]
+    """concepts whose common name would give the answer away: a model is told what group they are of"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,8 @@ _SEEN_BY_DOCTOR = (DoorNote, Released, Report, Say, Leave)
 _SEEN_BY_PATIENT = (Say, Leave, Rate)
 
 
-def script_of(scenario: Scenario) -> Script:
-    """The ungated part of the patient's side."""
+def script_of(scenario: Scenario, unnamed: frozenset[str] = frozenset()) -> Script:
+    """The ungated part of the patient's side; `unnamed` are concepts whose name gives the answer away."""
     p: Patient = scenario.patient
     facts = tuple(f for f in scenario.facts.values() if not f.gated)
     return Script(
@@ -159,6 +161,7 @@ def script_of(scenario: Scenario) -> Script:
         challenge=p.challenge.script if p.challenge.type != "none" else (),
         defused_by=p.challenge.defused_by,
         fact_order=tuple(f.id for f in facts),
+        unnamed=unnamed,
     )
 
 

@@ -5,7 +5,7 @@ Facts that it may tell now, what it must not, and what the doctor's line did to 
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from clinicenv.clinic.lexicon import label
+from clinicenv.clinic.lexicon import label, parent
 from clinicenv.events import Heard, Withheld
 from clinicenv.story import Fact
 from clinicenv.view import Script
@@ -29,6 +29,12 @@ _WITHHOLD = {
 }
 
 
+def about(fact: Fact, script: Script) -> str:
+    """What a fact is about, in lay words; only its group where the name itself would give the answer away."""
+    concept = fact.concept
+    return label(parent(concept) or "history") if concept in script.unnamed else label(concept)
+
+
 def directions(heard: Heard, facts: Mapping[str, Fact], script: Script) -> Iterator[str]:
     """The directions that go with one line of the doctor's; `facts` are those opened so far, by id."""
     for fact in (facts[i] for i in heard.opened):
@@ -38,7 +44,7 @@ def directions(heard: Heard, facts: Mapping[str, Fact], script: Script) -> Itera
 
 
 def _opened(fact: Fact, script: Script) -> str:
-    text = f"{label(fact.concept)}: {fact.say[0]}"
+    text = f"{about(fact, script)}: {fact.say[0]}"
     other = next((o for o in script.others if fact.unlock and o.id == fact.unlock.informant), None)
     return _AS_ANOTHER.format(other.name, other.name, text) if other else _OPEN_THE_DOOR.format(text)
 

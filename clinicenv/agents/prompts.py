@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from clinicenv import protocol, toolcalls
-from clinicenv.agents.directions import NO_DIRECTIONS, directions
+from clinicenv.agents.directions import NO_DIRECTIONS, about, directions
 from clinicenv.clinic.lexicon import label
 from clinicenv.events import (
     Action,
@@ -112,8 +112,8 @@ def patient_data(view: PatientView) -> dict[str, Any]:
     return {
         **_who(script),
         "appearance": script.appearance,
-        "facts": [_fact(f) for f in script.facts],
-        "absent": [label(c) for c in script.absent],
+        "facts": [_fact(f, script) for f in script.facts],
+        "absent": [label(c) for c in script.absent if c not in script.unnamed],
         "questions": [{"ask": ask, "after_turn": after} for ask, after, _ in script.questions],
         "others": [{"name": o.name, "relation": o.relation} for o in script.others],
         "beliefs": [b.holds for b in script.beliefs],
@@ -157,9 +157,9 @@ def _age(years: float) -> str:
     return f"{years:g} years" if years >= 2 else f"{round(years * 12)} months"
 
 
-def _fact(fact: Fact) -> dict[str, Any]:
+def _fact(fact: Fact, script: Script) -> dict[str, Any]:
     return {
-        "about": label(fact.concept),
+        "about": about(fact, script),
         "slot": "" if fact.slot == "present" else fact.slot,
         "say": fact.say[0],
         "value": fact.value or "",

@@ -30,6 +30,12 @@ _HARMLESS = ""
 
 _JOINS = frozenset({"or", "and", "nor"})
 
+_REACH = 5
+"""Words between which a pair is still one thing: "swelling in both of your ankles"."""
+
+WEAK = "~"
+"""Ends the name of an intent whose words only count where the question is not whether there is any."""
+
 
 @cache
 def _data() -> dict[str, Any]:
@@ -174,6 +180,10 @@ class Lexicon:
     section_intent: dict[str, str] = field(default_factory=dict)
     """concept -> the intent that is about it, e.g. smoking -> smoking, past_illness -> pmh"""
     symptoms: frozenset[str] = frozenset()
+    remedies: frozenset[str] = frozenset()
+    """the medicines of all kinds"""
+    gives_way: dict[str, frozenset[str]] = field(default_factory=dict)
+    """concept -> those beside which it is not meant"""
     same_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """concept -> those so near it that who has one of them cannot deny it"""
     concept_table: Table = field(default_factory=Table)
@@ -181,6 +191,16 @@ class Lexicon:
     act_table: Table = field(default_factory=Table)
     site_table: Table = field(default_factory=Table)
     """body parts, and the pain that each may have"""
+    pairs: dict[tuple[str, str], str] = field(default_factory=dict)
+    """two words that, near each other, stand for a concept, in either order"""
+    intent_pairs: dict[tuple[str, str], str] = field(default_factory=dict)
+    """the same for intents"""
+    paired: frozenset[str] = frozenset()
+    """all words of `pairs`"""
+    paired_intents: frozenset[str] = frozenset()
+    """all words of `intent_pairs`"""
+    endings: tuple[tuple[str, str], ...] = ()
+    """(ending of the name of a medicine or operation, concept)"""
     persons: dict[str, str] = field(default_factory=dict)
     things: dict[str, str] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
@@ -195,6 +215,8 @@ def lexicon() -> Lexicon:
     lex, data = Lexicon(), _data()
     lex.persons = dict.fromkeys(listed(data["grammar"]["persons"]), "you")
     lex.things = lex.persons | dict.fromkeys(listed(data["grammar"]["things"]), "it")
+    for kind, words in data["grammar"]["kinds"].items():
+        lex.things |= {form[0]: _stem(kind) for form in _forms(words)}
     for form in _forms(data["harmless"]):
         lex.concept_table.add(tuple(lex.persons.get(t, t) for t in form), _HARMLESS)
     for form in _forms(data["harmless_acts"]):
@@ -202,6 +224,25 @@ def lexicon() -> Lexicon:
     _compile_concepts(lex, data)
     for group in map(listed, data["same_as"]):
         lex.same_as |= {name: tuple(other for other in group if other != name) for name in group}
+    lex.gives_way = {name: frozenset(listed(text)) for name, text in data["gives_way"].items()}
+    _compile_intents(lex, data)
+    for name, patterns in data["acts"].items():
+        for form in _forms(patterns):
+            lex.act_table.add(form, name)
+    lex.endings = tuple((e, name) for name, text in data["endings"].items() for e in listed(text))
+    lex.paired = frozenset(word for pair in lex.pairs for word in pair)
+    lex.paired_intents = frozenset(word for pair in lex.intent_pairs for word in pair)
+    tables = (lex.concept_table, lex.intent_table, lex.act_table, lex.site_table)
+    named = {token for table in tables for form in table.names for token in form} | set(lex.things)
+    named |= lex.paired | lex.paired_intents
+    for token in sorted(named):
+        if len(token) >= REPAIR_FROM - 1:
+            lex.vocabulary.setdefault(token[0], []).append(token)
+    lex.known = frozenset(named | {_stem(word) for word in listed(data["grammar"]["plain"])})
+    return lex
+
+
+def _compile_intents(lex: Lexicon, data: dict[str, Any]) -> None:
     for name, entry in data["intents"].items():
         intent = lex.intents[name] = Intent(
             name, entry.get("slot"), entry.get("concept"), entry.get("section")
@@ -209,18 +250,11 @@ def lexicon() -> Lexicon:
         if intent.concept and not intent.slot and name != "opening":
             for concept in (intent.concept, *listed(entry.get("also", ""))):
                 lex.section_intent.setdefault(concept, name)
-        for form in _forms(entry.get("patterns", "")):
-            lex.intent_table.add(tuple(lex.things.get(t, t) for t in form), name)
-    for name, patterns in data["acts"].items():
-        for form in _forms(patterns):
-            lex.act_table.add(form, name)
-    tables = (lex.concept_table, lex.intent_table, lex.act_table, lex.site_table)
-    named = {token for table in tables for form in table.names for token in form}
-    for token in sorted(named):
-        if len(token) >= REPAIR_FROM - 1:
-            lex.vocabulary.setdefault(token[0], []).append(token)
-    lex.known = frozenset(named | {_stem(word) for word in listed(data["grammar"]["plain"])})
-    return lex
+        for key, mark in (("patterns", ""), ("weak", WEAK)):
+            for form in _forms(entry.get(key, "")):
+                lex.intent_table.add(tuple(lex.things.get(t, t) for t in form), name + mark)
+        for pair in _pairs(entry.get("pairs", "")):
+            lex.intent_pairs.setdefault(tuple(lex.things.get(t, t) for t in pair), name)  # type: ignore[arg-type]
 
 
 def _compile_concepts(lex: Lexicon, data: dict[str, Any]) -> None:
@@ -231,18 +265,39 @@ def _compile_concepts(lex: Lexicon, data: dict[str, Any]) -> None:
         below.setdefault(name, []).extend(listed(entry.get("covers", "")))
         for form in _forms(entry.get("forms", "")):
             lex.concept_table.add(tuple(lex.persons.get(form[i], form[i]) for i in _kept(form)), name)
+        for pair in _pairs(entry.get("pairs", "")):
+            lex.pairs.setdefault(pair, name)
     before, after = (list(_forms(data["grammar"][key])) for key in ("before_site", "after_site"))
+    aches, unpaired = (
+        [form[0] for form in _forms(data["grammar"][key])] for key in ("site_pairs", "unpaired_sites")
+    )
     for name, entry in data["concepts"].items():  # after all written forms, which go before composed ones
         for site in _forms(entry.get("sites", "")):
             lex.site_table.add(site, name)
             for words in (*(b + site for b in before), *(site + a for a in after)):
                 lex.concept_table.add(words, name)
+            if len(site) == 1 and site[0] not in unpaired:
+                for word in aches:
+                    lex.pairs.setdefault((word, site[0]), name)
+                    lex.pairs.setdefault((site[0], word), name)
     lex.children = {name: tuple(dict.fromkeys(members)) for name, members in below.items() if name}
     lex.symptoms = frozenset(descendants(lex, "symptom")) - {"main_problem"}
+    notes = {"adherence", "missed_doses", "side_effects"}
+    lex.remedies = frozenset(("medication", *descendants(lex, "medication"))) - notes
 
 
 def _forms(text: str) -> Iterator[tuple[str, ...]]:
     return (tuple(map(_stem, _words(form))) for form in listed(text))
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """The pairs of "swell, puff + ankle, foot; fluid + leg", in both orders."""
+    for part in filter(None, (p.strip() for p in text.split(";"))):
+        ones, others = ([form[0] for form in _forms(side)] for side in part.split("+"))
+        for one in ones:
+            for other in others:
+                yield one, other
+                yield other, one
 
 
 def _kept(tokens: Sequence[str]) -> list[int]:
@@ -287,15 +342,69 @@ def normalise(text: str) -> list[str]:
     return [_token(word) for word in _words(text)]
 
 
-def find_concepts(tokens: Sequence[str]) -> list[tuple[str, int, int]]:
-    """As `concepts`, for tokens that `normalise` made."""
+def find_concepts(tokens: Sequence[str], *, loose: bool = False) -> list[tuple[str, int, int]]:
+    """As `concepts`, for tokens that `normalise` made.
+
+    `loose` also finds pairs of words that stand near each other, and medicines and operations whose names
+    are known by their ending.
+    """
     lex = lexicon()
     kept = _kept(tokens)
     stream = tuple(lex.persons.get(tokens[i], tokens[i]) for i in kept)
     found = lex.concept_table.find(stream)
     if found and not _JOINS.isdisjoint(stream):
         found = _coordinated(stream, found)
+    if loose:
+        found = _by_ending(stream, _with_pairs(stream, found))
     return [(name, kept[start], kept[end - 1] + 1) for name, start, end in found if name != _HARMLESS]
+
+
+def _with_pairs(stream: tuple[str, ...], found: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """With the pairs of words; each takes the place of what its words mean alone."""
+    lex = lexicon()
+    places = [i for i, t in enumerate(stream) if t in lex.paired]
+    if len(places) < 2:
+        return found
+    general = routing("loose_groups")
+    taken = {
+        i for name, start, end in found if end - start > 1 and name not in general for i in range(start, end)
+    }
+    places = [i for i in places if i not in taken]
+    alone = {name for name, _, _ in found}
+    more: list[tuple[str, int, int]] = []
+    for n, i in enumerate(places):
+        for j in places[n + 1 :]:
+            if j - i > _REACH or not routing("parts").isdisjoint(stream[i + 1 : j]):
+                break
+            name = lex.pairs.get((stream[i], stream[j]))
+            if name and name not in alone:
+                more.append((name, i, j + 1))
+    if not more:
+        return found
+    ends = {i for _, start, end in more for i in (start, end - 1)}
+    kept = [
+        s for s in found if (s[2] - s[1] > 1 and s[0] not in general) or ends.isdisjoint(range(s[1], s[2]))
+    ]
+    inside = {i for _, start, end in kept for i in range(start, end)}
+    for k, (name, start, end) in enumerate(more):  # what stands between the words of a pair is no part of it
+        again = k > 0 and more[k - 1][1] == start
+        which = end - start > 3 and start > 0 and stream[start - 1] in ("which", "what")
+        if again or which or not inside.isdisjoint(range(start, end)):
+            more[k] = (name, end - 1, end)
+    return sorted((*kept, *more), key=lambda s: s[1])
+
+
+def _by_ending(stream: tuple[str, ...], found: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """With the medicines and operations that are known by the ending of their name alone."""
+    lex = lexicon()
+    more = [
+        (name, i, i + 1)
+        for i, token in enumerate(stream)
+        if token not in lex.known and len(token) > 6
+        for ending, name in lex.endings
+        if token.endswith(ending)
+    ]
+    return sorted((*found, *more), key=lambda s: s[1]) if more else found
 
 
 def _coordinated(stream: tuple[str, ...], found: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
@@ -316,13 +425,24 @@ def _coordinated(stream: tuple[str, ...], found: list[tuple[str, int, int]]) -> 
 
 
 def find_intents(tokens: Sequence[str], spans: Iterable[tuple[str, int, int]]) -> list[str]:
-    """The intents in tokens, in order; `spans` are the concepts in them: a symptom reads as `it`."""
+    """The intents in tokens, in order; `spans` are the concepts in them: a symptom reads as `it`.
+
+    Those ending in `WEAK` are of words that a question whether there is any may hold too.
+    """
     lex = lexicon()
     stream: list[str] = [lex.things.get(t, t) for t in tokens]
     for name, start, end in sorted(spans, key=lambda s: -s[1]):
         if name in lex.symptoms:
             stream[start:end] = ["it"]
-    return [name for name, _, _ in lex.intent_table.find(stream)]
+        elif name in lex.remedies:
+            stream[start:end] = ["medication"]
+    found = [name for name, _, _ in lex.intent_table.find(stream)]
+    words = (lex.things.get(t, t) for t in tokens)
+    places = [(i, t) for i, t in enumerate(words) if t in lex.paired_intents]
+    for n, (i, one) in enumerate(places):
+        near = [lex.intent_pairs.get((one, other)) for j, other in places[n + 1 :] if j - i <= _REACH]
+        found += filter(None, near)
+    return found
 
 
 def find_act_words(tokens: Sequence[str]) -> list[str]:
@@ -332,8 +452,9 @@ def find_act_words(tokens: Sequence[str]) -> list[str]:
 
 @cache
 def routing(name: str) -> frozenset[str]:
-    """A set of the file's `routing` part."""
-    return frozenset(listed(_data()["routing"][name]))
+    """A set of the file's `routing` part: its words, also as stems."""
+    words = listed(_data()["routing"][name])
+    return frozenset((*words, *map(_stem, words)))
 
 
 def concepts(text: str) -> list[tuple[str, int, int]]:

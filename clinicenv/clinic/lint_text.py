@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
+from clinicenv.clinic.lexicon import label
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.scenario import Diagnosis, Image, Scenario, Test
 from clinicenv.story import Fact
@@ -50,6 +51,13 @@ def names_answer(scenario: Scenario, text: str, is_id: bool = False) -> str | No
     plain = _plain(text)
     found = words.search(plain) or (any_case if is_id else capitals).search(plain)
     return found.group() if found else None
+
+
+def telling_concepts(scenario: Scenario) -> frozenset[str]:
+    """The concepts of the patient's facts and denials whose common name names the answer."""
+    patient = scenario.patient
+    used = (*(f.concept for f in scenario.facts.values()), *patient.denials.explicit)
+    return frozenset(c for c in used if names_answer(scenario, label(c)))
 
 
 def answer_named(case: Case) -> Iterator[Finding]:

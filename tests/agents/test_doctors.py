@@ -138,7 +138,7 @@ def test_scripted_takes_a_whole_history_and_closes_with_a_plan(case: str) -> Non
 def test_scripted_asks_no_closed_question_twice(case: str) -> None:
     asked = [c for say in of_doctor(consult("scripted", case), Say) for c in lines.asked_in(say.text)]
     plain = [c for c in asked if c not in lines.SENSITIVE]
-    assert len(plain) > 15
+    assert len(plain) >= 12
     assert len(plain) == len(set(plain))
 
 
@@ -289,7 +289,7 @@ def summary_of(trajectory: Trajectory) -> str:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_summary_says_back_only_what_the_patient_said(case: str, seed: int) -> None:
-    trajectory = consult("scripted", case, seed)
+    trajectory = consult("scripted", case, seed, budget=10**6)
     own = [e.what.text for e in trajectory.of(Say) if e.role is Role.PATIENT]
     affirmed = {c for text in own for c, there in mentions(text).items() if there}
     back = {c for c, there in mentions(summary_of(trajectory)).items() if there}

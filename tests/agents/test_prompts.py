@@ -36,6 +36,7 @@ from clinicenv.profile import BiasProfile
 from clinicenv.scenario import Scenario, load_scenario, select
 
 SCENARIOS = select("all")
+TO_DIAGNOSE = select("task:diagnose")
 SYSTEM = {role: load_card(role, "chat").system for role in ("doctor", "patient", "measurement", "moderator")}
 
 
@@ -283,7 +284,7 @@ def test_a_doctors_message_ends_with_the_turn_and_its_acts_come_back_as_written(
     assert "turn 3" not in sent[0]["content"]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.id)
+@pytest.mark.parametrize("scenario", TO_DIAGNOSE, ids=lambda s: s.id)
 def test_the_doctors_system_message_is_nothing_of_the_case(scenario: Scenario) -> None:
     turn = consult(scenario).pending
     assert turn
@@ -316,11 +317,10 @@ def test_a_model_patient_has_no_answer_no_plan_no_result_and_no_gated_fact(scena
         "images": [i.model_dump(include={"report", "findings", "alt_text"}) for i in scenario.images],
     }
     phrases = {w for w in held(kept) if len(w) > 8 or w.isupper()} - {"abnormal", "critical"}
-    assert len(phrases) > 30
+    assert len(phrases) > (30 if scenario.task == "diagnose" else 10)
     assert [w for w in sorted(phrases) if names(text, w) and not names(own, w)] == []
-    diagnosis = scenario.answer.diagnosis
-    assert diagnosis
-    assert not any(names(text, n) for n in (diagnosis.name, *diagnosis.synonyms, *diagnosis.abbreviations))
+    if diagnosis := scenario.answer.diagnosis:
+        assert not any(names(text, n) for n in (diagnosis.name, *diagnosis.synonyms, *diagnosis.abbreviations))
     gated = [f for f in scenario.facts.values() if f.gated]
     assert gated
     for fact in gated:

@@ -93,7 +93,7 @@ ASKED = [
     ("Do you smoke or drink alcohol?", None, "smoking:smoking alcohol:alcohol"),
     ("Do you have any nausea with the pain?", "abdominal_pain", "presence:nausea"),
     ("Any other symptoms apart from the cough?", None, "association:cough:association"),
-    ("You take warfarin, is that right?", None, "presence:anticoagulant"),
+    ("You take warfarin, is that right?", None, "medicines:anticoagulant"),
     # circumstances, and what only looks like a topic
     ("Does it get worse when you lie flat?", "chest_pain", "exacerbating:chest_pain:exacerbating"),
     ("Does it get worse when you lie flat?", None, "exacerbating:exacerbating"),
@@ -105,6 +105,49 @@ ASKED = [
     ("Has your child had a fever?", None, "presence:fever"),
     ("Does your baby cry a lot?", None, "presence:crying"),
     ("I will explain what I think it is. When did it start?", "chest_pain", "onset:chest_pain:onset"),
+    # declarative questions and tags
+    ("No rash or itching, right?", None, "presence:rash presence:itching"),
+    ("You've been wheezing, haven't you?", None, "presence:wheeze"),
+    ("So there's no vomiting, correct?", None, "presence:vomiting"),
+    ("Regarding your chest, is there anything else, any wheezing?", None, "presence:wheeze anything_else"),
+    ("You told me the cough is dry, so when did it begin?", None, "onset:cough:onset"),
+    # whether there is any, or how what there is behaves
+    ("Do you get chest pain when you climb stairs?", None, "presence:chest_pain"),
+    ("Is the chest pain sharp?", None, "character:chest_pain:character"),
+    ("Are you breathless at rest?", None, "presence:breathlessness"),
+    ("Does your elbow hurt when you lift things?", None, "presence:joint_pain"),
+    # words that belong together at a distance
+    ("Have both of your ankles been puffing up?", None, "presence:ankle_swelling"),
+    ("Did any blood come from your nose?", None, "presence:nosebleed"),
+    ("Where exactly in your tummy is the pain?", None, "site:abdominal_pain:site"),
+    ("Any cough, blood in your urine?", None, "presence:cough presence:haematuria"),
+    ("Does it hurt when you have sex?", None, "presence:intercourse_pain"),
+    # medicines by name, by the ending of the name, and by being taken
+    ("Are you on sertraline?", None, "medicines:medication"),
+    ("Do you take zofenopril?", None, "medicines:medication"),
+    ("Have you been prescribed Quixotan?", None, "medicines:medication"),
+    ("How many milligrams of gabapentin do you take?", None, "dose:medication:dose"),
+    ("Did the ibuprofen work?", None, "relieving:painkillers:relieving"),
+    ("Are you taking any tablets for your cough?", None, "relieving:cough:relieving"),
+    ("Did you skip your inhaler?", None, "adherence:missed_doses"),
+    ("Any allergies at all, to medicines?", None, "allergy:drug_allergy"),
+    # what others did and found
+    ("What did the cardiologist say?", None, "results"),
+    ("When was your last smear test?", None, "results"),
+    ("Have you checked your temperature at home?", None, "results:fever"),
+    ("Did you see a nurse about the wound?", None, "results:wound"),
+    # relatives
+    ("Anyone with diabetes?", None, "family:family_diabetes"),
+    ("How old was your father when he died?", None, "family:family_history"),
+    # a scene is no topic
+    ("Is there any stress at home?", None, "presence:stress"),
+    ("Does your wife say that you snore?", None, "presence:snoring"),
+    ("Did it get better on its own?", "cough", "course:cough:course"),
+    ("When did your symptoms start?", None, "onset:symptom:onset"),
+    ("How are your tablets working?", None, "relieving:medication:relieving"),
+    ("Do you have any children?", None, "home:home_situation"),
+    # a thing that the lexicon has no word for
+    ("Do you have any hernias?", None, "presence"),
 ]
 
 
@@ -194,6 +237,26 @@ def test_a_statement_asks_nothing(text: str) -> None:
 @pytest.mark.parametrize("text", ["Did you see the grebes nesting?", "Is your umbrella purple?"])
 def test_a_question_that_is_not_understood_is_one_unknown_probe(text: str) -> None:
     assert read(text, "cough").probes == (Probe("unknown", text=text),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Okay?",
+        "I'm going to press on your tummy now, okay?",
+        "The ambulance is on its way, all right?",
+        "If the pain comes back give me a call, OK?",
+        "Could you open your mouth for me?",
+    ],
+)
+def test_an_announcement_or_a_request_is_no_question(text: str) -> None:
+    assert all(p.intent == "unknown" for p in read(text).probes)
+
+
+def test_what_is_not_named_is_never_taken_for_the_topic(index: FactIndex) -> None:
+    for text in ("Do you have any hernias?", "When was your umbrella mended?", "Have you been to a casino?"):
+        for probe in read(text, "chest_pain").probes:
+            assert (probe.concept, probe.slot, index.find(probe)) == (None, None, ())
 
 
 def test_stuffing_a_line_with_questions_does_not_pay() -> None:
