@@ -28,6 +28,7 @@ from clinicenv.events import (
     Failed,
     Happening,
     Header,
+    Heard,
     IllegalAction,
     Judge,
     Leave,
@@ -365,7 +366,10 @@ class Consultation:
         """With the ids of the facts it told; the rule finds them where the agent does not say."""
         if say.ids_by is not None:
             return say
-        return replace(say, ids=facts_told(say.text, self.scenario.facts.values()), ids_by="rule")
+        heard = (e.what for e in self._seen[Role.PATIENT][self._due :] if isinstance(e.what, Heard))
+        asked = {i for h in heard for p in h.probes for i in p.facts}
+        told = facts_told(say.text, self.scenario.facts.values(), asked)
+        return replace(say, ids=told, ids_by="rule")
 
     def _finish(self, status: Status, reason: str) -> None:
         """The rule's verdict, then whoever may judge or rate, then the end."""
