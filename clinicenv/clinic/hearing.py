@@ -16,7 +16,18 @@ from clinicenv.scenario import Scenario
 from clinicenv.story import Fact
 
 NO_FOCUS = frozenset(
-    {"main_problem", "name", "age", "ideas", "concerns", "expectations", "impact", "support", "collateral"}
+    {
+        "main_problem",
+        "symptom",
+        "name",
+        "age",
+        "ideas",
+        "concerns",
+        "expectations",
+        "impact",
+        "support",
+        "collateral",
+    }
 )
 """What "when did it start?" after a question about it does not mean."""
 
@@ -31,6 +42,8 @@ def _resolved(index: FactIndex, probe: Probe) -> Probe:
     if probe.concept is None and (exact := index.worded(probe.text)):
         slot = None if exact[0].slot == "present" else exact[0].slot
         probe = Probe(slot or "presence", exact[0].concept, slot, probe.text)
+    if index.doubtful(probe):  # there is something on that, so that it must not be denied either
+        probe = Probe("unknown", text=probe.text)
     return replace(probe, facts=index.find(probe))
 
 
