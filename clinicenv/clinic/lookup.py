@@ -25,7 +25,7 @@ _WHOLE_SECTIONS = frozenset({"pmh", "psh", "meds", "allergy", "fh"})
 """Sections that a question about them asks for as a whole; of the others only its own concept."""
 
 _OPEN = frozenset({"opening", "tell_me_more", "anything_else"})
-_ASKS_NO_FACT = frozenset({"consent", "medical_opinion", "results"})
+_ASKS_NO_FACT = frozenset({"consent", "medical_opinion"})
 _NEAR: dict[str, tuple[str, ...]] = {
     "onset": ("timing", "course"),
     "timing": ("onset", "course"),
@@ -85,7 +85,7 @@ class FactIndex:
         """
         if exact := self.worded(probe.text):
             return self._ids(exact)
-        if probe.intent in _ASKS_NO_FACT:
+        if probe.intent in _ASKS_NO_FACT or (probe.intent == "results" and probe.concept is None):
             return ()
         if probe.intent == "opening" or (probe.intent in _OPEN and probe.concept is None):
             return self.open
@@ -106,7 +106,7 @@ class FactIndex:
         return self.variants.get(tuple(normalise(text)), []) if text else []
 
     def _weighed(self, probe: Probe, found: tuple[str, ...]) -> tuple[str, ...]:
-        """What to tell, given the facts to which concept and slot lead: these, the likeliest, both or none."""
+        """What to tell, given the facts that concept and slot lead to: these, the likeliest, both or none."""
         chances = self._chances(probe, found)
         best = max(chances, key=lambda i: (chances[i], -self.order[i]), default=None)
         if best is None:
@@ -166,6 +166,8 @@ class FactIndex:
         concept = probe.concept or (self.lead if probe.slot else None)
         if concept is None:
             return ()
+        if probe.intent == "previous_episodes" and concept in lexicon().symptoms:
+            return self._ids(self.by_concept.get("previous_episode", ())) or self._presence(concept)
         if probe.slot and probe.slot != "present":
             found = self._slot(concept, probe.slot)
             if found or concept in lexicon().symptoms:
@@ -234,7 +236,8 @@ class FactIndex:
         wider = sorted(w for w in routing("wider") if concept in lex.children.get(w, ()))
         found = [f for w in wider for f in self.by_concept.get(w, ())]
         near = lex.same_as.get(concept, ()) if concept not in self.absent else ()
-        return found or [f for c in near for f in self.by_concept.get(c, ()) if f.present]
+        alike = [f for c in near for f in self.by_concept.get(c, ())]
+        return found or [f for f in alike if f.present] or alike
 
     def _ids(self, facts: Iterable[Fact]) -> tuple[str, ...]:
         return tuple(sorted({f.id for f in facts}, key=self.order.__getitem__))
@@ -307,10 +310,11 @@ _COMMON = frozenset(
     {"is", "was", "do", "did", "have", "you", "i", "it", "this", "that", "any", "of", "to", "in", "on", "at"}
     | {"and", "or", "be", "been", "what", "how", "can", "could", "would"}
 )
-_EMPTY = _COMMON | {
-    *"me my your he she they him her his them a an the with for there has had does are were get".split(),
-    *"when where who which not no if as so about tell".split(),
-}
+_EMPTY = _COMMON | frozenset(
+    {"me", "my", "your", "he", "she", "they", "him", "her", "his", "them", "a", "an", "the", "with", "for"}
+    | {"there", "has", "had", "does", "are", "were", "get", "when", "where", "who", "which", "not", "no"}
+    | {"if", "as", "so", "about", "tell"}
+)
 """Words that hold nothing of their own."""
 
 
