@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from clinicenv.clinic.lexicon import find_concepts, normalise
 
 _SENTENCE = re.compile(r"[^.?!;\n？]+[.?!;\n？]*")
-_TITLES = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|St)\.|(?<=\d)\.(?=\d)")
+_TITLES = re.compile(r"\b(?:Dr|St)\.|(?<=\d)\.(?=\d)")
+_ADDRESS = re.compile(r"\b(?:Mr|Mrs|Ms|Miss)\b\.?\s*(?=[A-Z])")
+"""What stands before a name: "Ms" is no illness."""
 _SPELT = re.compile(r"\b(?:[A-Z] ){1,5}[A-Z]s?\b")
 """Letters read out one by one: "C V A"."""
 
@@ -99,8 +101,16 @@ class Sentence:
     """it ends in "right?" or the like, which makes a question of what was a statement"""
 
 
-def sentences(text: str) -> list[Sentence]:
-    """The sentences of a line, without those that have no word."""
+def sentences(text: str, patient: frozenset[str] = frozenset()) -> list[Sentence]:
+    """The sentences of a line, without those that have no word; `patient` are stems that read as "she"."""
+    found = _sentences(_ADDRESS.sub("", text))
+    if patient:
+        for clause in (c for s in found for c in s.clauses):
+            clause.tokens[:] = ["she" if t in patient else t for t in clause.tokens]
+    return found
+
+
+def _sentences(text: str) -> list[Sentence]:
     text = _TITLES.sub(lambda m: m[0][:-1], text)
     text = _SPELT.sub(lambda m: m[0].replace(" ", ""), text)
     return [s for piece in _SENTENCE.findall(text) if (s := _sentence(piece)).clauses]

@@ -3,11 +3,13 @@
 The same for every kind of patient; history and communication marks read it from the log.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from clinicenv.clinic.agenda import Agenda
+from clinicenv.clinic.lexicon import normalise
 from clinicenv.clinic.lookup import FactIndex
 from clinicenv.clinic.router import read
 from clinicenv.events import Heard, Probe, Withheld
@@ -16,7 +18,18 @@ from clinicenv.scenario import Scenario
 from clinicenv.story import Fact
 
 NO_FOCUS = frozenset(
-    {"main_problem", "name", "age", "ideas", "concerns", "expectations", "impact", "support", "collateral"}
+    {
+        "main_problem",
+        "symptom",
+        "name",
+        "age",
+        "ideas",
+        "concerns",
+        "expectations",
+        "impact",
+        "support",
+        "collateral",
+    }
 )
 """What "when did it start?" after a question about it does not mean."""
 
@@ -31,7 +44,22 @@ def _resolved(index: FactIndex, probe: Probe) -> Probe:
     if probe.concept is None and (exact := index.worded(probe.text)):
         slot = None if exact[0].slot == "present" else exact[0].slot
         probe = Probe(slot or "presence", exact[0].concept, slot, probe.text)
+    if index.doubtful(probe):  # there is something on that, so that it must not be denied either
+        probe = Probe("unknown", text=probe.text)
     return replace(probe, facts=index.find(probe))
+
+
+_RELATIONS = ("mother mum mom mam", "father dad", "wife", "husband", "son boy", "daughter girl")
+_MINE = re.compile(r"\bmy (\w+)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _patient(name: str, opening: tuple[str, ...]) -> frozenset[str]:
+    """The stems of what the one who speaks for the patient calls the patient: "my mother", Irene."""
+    own = {word.lower() for line in opening for word in _MINE.findall(line)}
+    words = [w for group in _RELATIONS if own & set(group.split()) for w in group.split()]
+    names = [n for n in name.split()[:1] if n.lower() not in words]
+    return frozenset(normalise(" ".join((*words, *names))))
 
 
 @dataclass(slots=True)
@@ -57,7 +85,7 @@ class Hearing:
 
     def hear(self, text: str, *, of: int, turn: int) -> Heard:
         """Takes in one line of the doctor's; `of` is the number of its event."""
-        reading = read(text, self._focus)
+        reading = read(text, self._focus, self._called())
         acts = list(reading.acts)
         index = FactIndex.of(self.scenario)
         probes = tuple(_resolved(index, p) for p in reading.probes)
@@ -88,6 +116,13 @@ class Hearing:
             agreed=reaction.agreed,
             refused=reaction.refused,
         )
+
+    def _called(self) -> frozenset[str]:
+        """Stems that mean the patient where somebody else answers."""
+        patient = self.scenario.patient
+        if patient.informant in ("self", "interpreter"):
+            return frozenset()
+        return _patient(patient.identity.name, tuple(patient.opening))
 
     def _repeats(self, probes: Iterable[Probe]) -> bool:
         """Whether all that is asked was asked before; open questions may come again."""

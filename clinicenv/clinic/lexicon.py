@@ -223,7 +223,8 @@ def lexicon() -> Lexicon:
         lex.act_table.add(form, _HARMLESS)
     _compile_concepts(lex, data)
     for group in map(listed, data["same_as"]):
-        lex.same_as |= {name: tuple(other for other in group if other != name) for name in group}
+        for name in group:
+            lex.same_as[name] = (*lex.same_as.get(name, ()), *(other for other in group if other != name))
     lex.gives_way = {name: frozenset(listed(text)) for name, text in data["gives_way"].items()}
     _compile_intents(lex, data)
     for name, patterns in data["acts"].items():

@@ -29,15 +29,17 @@ class Reading:
 
 
 @lru_cache(maxsize=2048)
-def read(text: str, focus: str | None = None) -> Reading:
+def read(text: str, focus: str | None = None, patient: frozenset[str] = frozenset()) -> Reading:
     """What the router makes of a doctor's line; `focus` is the concept that the talk was about last.
+
+    `patient` are the stems of words that mean the patient, as "mother" does to a son who speaks for her.
 
     Any text is read; what is not understood in a question becomes a probe with the intent `unknown`.
     """
     acts: dict[str, None] = {}
     probes: dict[tuple[str, str | None, str | None], Probe] = {}
     topic = None if focus == "symptom" else focus
-    for sentence in sentences(text):
+    for sentence in sentences(text, patient):
         told, asked, topic = _sentence(sentence, topic)
         acts.update(dict.fromkeys(told))
         for probe in asked:
@@ -122,6 +124,8 @@ class _Question:
 
     def about(self, concept: str) -> Probe:
         """Whether there is any, or all about it where it is a section of the history."""
+        if concept == "main_problem":
+            return self.probe("opening", concept)
         intent = lexicon().section_intent.get(concept, "presence")
         if intent.startswith("ros_") and routing("general").isdisjoint(self.tokens) and len(self.tokens) > 2:
             intent = "presence"  # "Is your ear blocked?" is no review of the system
@@ -312,7 +316,7 @@ def _of_medicines(question: _Question) -> None:
         question.heads.insert(0, "adherence")
         question.slots = []
     elif "for" in question.tokens:  # "tablets for asthma"
-        question.heads += question.circumstances
+        question.heads += [c for c in question.circumstances if c not in lex.symptoms]
         question.circumstances, question.slots = [], [s for s in question.slots if s.id != "relieving"]
 
 
