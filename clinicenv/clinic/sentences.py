@@ -59,7 +59,7 @@ _REPORTED = re.compile(
 _NO_CONCEPT = frozenset({"main_problem", "home_situation"})
 """Concepts that a sentence gets where no other is found in it."""
 _FAMILY = "k:family"
-_NO_DETAILS = frozenset(f"k:{name}" for name, _, _ in KINDS if name not in ("before", "place"))
+_NO_DETAILS = frozenset(f"k:{name}" for name, _, _ in KINDS if name not in ("before", "place", "relief", "worse"))
 """What a question on something that is not there need not be told."""
 
 
@@ -190,7 +190,7 @@ def _match(feature: str, held: frozenset[str]) -> float:
     if kind != "c":
         return 0.0
     concepts = {f[2:] for f in held if f.startswith("c:")}
-    if not _members(name).isdisjoint(concepts):
+    if not _members(name).isdisjoint(concepts) and (name in lexicon().symptoms or "k:denied" not in held):
         return 0.9
     if not concepts.isdisjoint(lexicon().same_as.get(name, ())):
         return 0.8
