@@ -24,6 +24,8 @@ MOST = 2
 _WEIGHTS = {"name": 1.0, "word": 0.6, "kind": 0.8, "it": 0.5}
 _UNKNOWN = 0.3
 """The weight of a word that no fact has, and that no list knows."""
+_ABSENT = 0.7
+"""How much less it counts what no fact of the case holds."""
 _MEANT = 1.6
 """How much more that counts which the router takes to be asked for."""
 _AGAIN = 2.0
@@ -59,7 +61,9 @@ _REPORTED = re.compile(
 _NO_CONCEPT = frozenset({"main_problem", "home_situation"})
 """Concepts that a sentence gets where no other is found in it."""
 _FAMILY = "k:family"
-_NO_DETAILS = frozenset(f"k:{name}" for name, _, _ in KINDS if name not in ("before", "place"))
+_NO_DETAILS = frozenset(
+    f"k:{name}" for name, _, _ in KINDS if name not in ("before", "place", "relief", "worse")
+)
 """What a question on something that is not there need not be told."""
 
 
@@ -93,17 +97,22 @@ class Sentences:
         meant = f"c:{probe.concept}"
         if probe.concept not in (None, "main_problem") and not any(t.kind == "name" for t in own):
             found.insert(0, Term("name", (Name((meant,)),)))
-        elif not own:
+        elif not any(t.kind == "name" or self._holding(t) for t in own):
             if not found or not (probe.slot or _POINTS.search(probe.text)):
                 return []
             found.append(Term("it", (Name(("k:it",)),)))
         return [(t, self._weight(t) * self._stress(t, meant, len(own))) for t in dict.fromkeys(found)]
 
     def _weight(self, term: Term) -> float:
-        holding = sum(_quality(term, held) >= 0.5 for held in self._held)
+        holding = self._holding(term)
         weight = _UNKNOWN if term.kind == "word" and not holding else _WEIGHTS[term.kind]
+        weight *= 1.0 if holding else _ABSENT
         rarity = math.log(1 + len(self._held) / (holding + 0.5))
         return weight * rarity * term.weight
+
+    def _holding(self, term: Term) -> int:
+        """How many facts hold the term."""
+        return sum(_quality(term, held) >= 0.5 for held in self._held)
 
     @staticmethod
     def _stress(term: Term, meant: str, names: int) -> float:
@@ -125,7 +134,8 @@ class Sentences:
         whole = sum(weight for _, weight in asked) or 1.0
         share = sum(weight * _quality(t, held, details) for t, weight in asked) / whole
         things = [t for t, _ in asked if t.kind in ("name", "word")]
-        if things and all(_quality(t, held, details) < _LEAST for t in things):
+        pointed = any(t.kind == "it" for t, _ in asked)
+        if things and not pointed and all(_quality(t, held, details) < _LEAST for t in things):
             return 0.0
         if any(t.kind == "kind" and not _quality(t, held) for t, _ in asked):
             share *= _WITHOUT
@@ -190,7 +200,7 @@ def _match(feature: str, held: frozenset[str]) -> float:
     if kind != "c":
         return 0.0
     concepts = {f[2:] for f in held if f.startswith("c:")}
-    if not _members(name).isdisjoint(concepts):
+    if not _members(name).isdisjoint(concepts) and (name in lexicon().symptoms or "k:denied" not in held):
         return 0.9
     if not concepts.isdisjoint(lexicon().same_as.get(name, ())):
         return 0.8

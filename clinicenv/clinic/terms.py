@@ -25,7 +25,8 @@ KINDS: tuple[tuple[str, str, str], ...] = (
         rf"\bhow (?:long|soon|far along)\b|\bhow many {_TIME}|\bwhen (?:did|was|were)\b|\bmany {_TIME}",
         rf"\bago\b|\bsince\b|"
         rf"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|few|several|past|last|a)[ -]"
-        rf"(?:\w+[ -])?{_TIME}|year-long|\byesterday|\bafter birth|\bthis (?:morning|evening)",
+        rf"(?:\w+[ -])?{_TIME}|year-long|\byesterday|\bafter birth|\bthis (?:morning|evening)|"
+        r"\blast (?:night|evening|week|month|year)|\bovernight|\btoday\b",
     ),
     ("age", r"\bwhat age\b|\bhow old\b", r"\bage\b|\byears old|\bsince (?:birth|childhood|(?:he|she|I) was)"),
     (
@@ -47,7 +48,7 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     (
         "worse",
         r"(?<!got )(?<!getting )(?<!got any )(?<!become )\b(?:worse|worst|br(?:ing|ought|ings) (?:it )?on|"
-        r"trigger|sets? (?:it )?off|aggravat)",
+        r"trigger|set(?:s|ting)? (?:\w+ ){0,3}off|aggravat)",
         r"\bwors|\bexacerbat|\baggravat|\bintensif|\btrigger|\bprecipitat|\bespecially\b|"
         r"\bprovoke|\bbrought on|\bcomes? on\b|"
         r"\b(?:after|with) (?:\w+ )?(?:meals?|eating|exerci|exertion|activit|running)",
@@ -66,19 +67,22 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "before",
-        r"\bbefore\W*$|\bprevious|\bfirst time|\bhad (?:this|it|anything like)|\bin the past\b",
+        r"\bbefore\W*$|\bprevious|\bfirst time|\bhad (?:this|it|anything like)|"
+        rf"\bin the past\b(?! (?:\w+ )?{_TIME})",
         r"\bprevious|\bprior\b|\bfirst\b|\bsimilar (?:\w+ )?(?:episode|complaint|symptom|nature)|"
-        r"\bnever\b|\brecurrent|\bin the past\b",
+        r"\bnever\b|\brecurrent|"
+        rf"\bin the past\b(?! (?:\w+ )?{_TIME})",
     ),
     (
         "place",
         r"\b(?:where(?:abouts)?|which (?:bit|part|side|area|leg|arm|eye|ear|knee|hand|breast)|"
         r"which \w+ is (?:it|sore|affected))\b",
-        r"\b(?:left|right|both|bilateral|upper|lower|generali[sz]ed|trunk|extremit|region|area)",
+        r"\b(?:left|right|both|bilateral|upper|lower|generali[sz]ed|trunk|extremit|region|area|"
+        r"home birth|at home|hospital)",
     ),
     (
         "clock",
-        r"\b(?:time of (?:the )?day|in the day|of the day|mornings?|evenings?|"
+        r"\b(?:time of (?:the )?day|in the day\b|of the day|mornings?|evenings?|"
         r"when (?:is|are|do|does)\b.*\bworst)",
         r"\bmorning|\bnight|\bevening|\bend of the day|\bafternoon",
     ),
@@ -274,7 +278,9 @@ def _named(tokens: Sequence[str]) -> list[_Span]:
 
 
 def _inside(span: _Span, other: _Span) -> bool:
-    return other[1] <= span[1] and span[2] <= other[2] and other[2] - other[1] > span[2] - span[1]
+    """Whether a longer name has the span within it, or one that means nothing is as long."""
+    longer = other[2] - other[1] - (span[2] - span[1])
+    return other[1] <= span[1] and span[2] <= other[2] and (longer > 0 or bool(span[0] and not other[0]))
 
 
 def _of_word(token: str) -> tuple[str, ...]:
