@@ -18,6 +18,7 @@ from clinicenv.files import InputError
 from clinicenv.scenario import Scenario, find_files, load_file, load_scenario
 
 BUNDLED = [load_file(p) for p in find_files(shipped.folder("scenarios"))]
+TO_DIAGNOSE = [s for s in BUNDLED if s.answer.diagnosis]
 ESCAPE = "\x1b]0;owned\x07\x1b[31m"
 
 
@@ -55,10 +56,14 @@ def hostile(folder: Path) -> Path:
 
 def test_list_is_tab_separated_when_piped():
     lines = [line.split("\t") for line in run("list").output.splitlines()]
-    assert lines[0] == ["id", "specialty", "task", "split", "difficulty", "facts", "tests", "title"]
+    about = ["id", "specialty", "task", "split", "difficulty", "facts", "tests"]
+    assert lines[0] == [*about, "guess", "door note", "title"]
     assert [row[0] for row in lines[1:]] == sorted(s.id for s in BUNDLED)
     first = load_scenario(lines[1][0])
     assert lines[1][5:7] == [str(len(first.facts)), str(len(first.tests) + len(first.images))]
+    guesses = {row[0]: row[7:9] for row in lines[1:]}
+    assert guesses["bad-news-01"] == ["-", "-"]  # has goals, no diagnosis
+    assert all(share.endswith("%") for s in TO_DIAGNOSE for share in guesses[s.id])
 
 
 def test_list_json_and_selection():
@@ -68,9 +73,9 @@ def test_list_json_and_selection():
     assert "no bundled scenario" in refused("list", "nothing-like-it")
 
 
-@pytest.mark.parametrize("s", BUNDLED, ids=lambda s: s.id)
+@pytest.mark.parametrize("s", TO_DIAGNOSE, ids=lambda s: s.id)
 def test_neither_list_nor_show_names_the_answer(s):
-    outputs = [run("list").output, run("list", "--json").output, run("show", s.id).output]
+    outputs = [run("list", s.id).output, run("list", s.id, "--json").output, run("show", s.id).output]
     outputs.append(run("show", s.id, "--json").output)
     for output in outputs:
         assert output
@@ -97,7 +102,7 @@ def test_list_on_a_terminal_is_a_table():
 
 
 def test_show_has_the_case_and_answer_adds_the_key():
-    s = BUNDLED[0]
+    s = TO_DIAGNOSE[0]
     without, full = run("show", s.id).output, run("show", s.id, "--answer").output
     flat = " ".join(without.split())
     assert f"Door note: {s.setting.door_note}" in flat
@@ -110,7 +115,7 @@ def test_show_has_the_case_and_answer_adds_the_key():
 
 
 def test_show_json():
-    s = BUNDLED[0]
+    s = TO_DIAGNOSE[0]
     without, full = (json.loads(run("show", s.id, "--json", *more).output) for more in ((), ("--answer",)))
     assert full["answer"]["diagnosis"]["name"] == names(s)[0]
     assert not {"answer", "plan", "checklist", "goals", "logic"} & set(without)
