@@ -24,6 +24,7 @@ def as_data(s: Scenario, answer: bool) -> dict[str, Any]:
         return data
     for name in _KEY:
         data.pop(name, None)
+    data["meta"].pop("sources", None)  # their titles and addresses name the disease
     orders: list[Test | Image] = [*s.tests, *s.images]
     for shown, item in zip([*data.get("tests", ()), *data.get("images", ())], orders, strict=True):
         for name in _KEY_OF_TEST:
