@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from clinicenv.clinic.annotate import facts_told
 from clinicenv.clinic.hearing import Hearing
@@ -62,3 +63,9 @@ def score(half: str) -> tuple[float, float, int]:
     right = sum(len(f & r.facts) for f, r in zip(found, replies, strict=True))
     recall = right / sum(len(r.facts) for r in replies)
     return recall, right / max(1, sum(map(len, found))), len(replies)
+
+
+def measure() -> dict[str, Any]:
+    """Recall and precision on the held-out half."""
+    recall, precision, n = score("test")
+    return {"n": n, "recall": round(recall, 4), "precision": round(precision, 4)}

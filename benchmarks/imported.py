@@ -165,6 +165,13 @@ def figures(replies: Sequence[Replied]) -> dict[str, float]:
     return {"n": n, **shares, "extra": round(sum(r.extra for r in replies) / n, 3)}
 
 
+def measure() -> dict[str, Any]:
+    """The shares on the held-out half, where the cases are there."""
+    if not CASES.is_file():
+        return {"skipped": "the AgentClinic cases are not here"}
+    return figures(answered(CASES, questions("test")))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, nargs="?", default=CASES)

@@ -194,6 +194,8 @@ def for_patient(event: Event, n: int, shut: Collection[str], sees_locked: bool) 
     """The event as the patient sees it, or None. `shut` are the ids of facts still locked."""
     what = event.what
     if event.role is Role.PATIENT:
+        if isinstance(what, Say) and not sees_locked:  # the rule may find what the patient is not to know
+            event = replace(event, what=replace(what, ids=tuple(i for i in what.ids if i not in shut)))
         return _numbered(event, n)
     if isinstance(what, Heard):
         if not sees_locked:

@@ -34,6 +34,7 @@ from clinicenv.events import (
 from clinicenv.scenario import Scenario, select
 
 ALL = select("all")
+TO_DIAGNOSE = select("task:diagnose")
 
 QUESTIONS = [
     "Hello, I'm Dr Okoro. What brings you in?", "Tell me more.", "Anything else?", "When did it start?",
@@ -109,7 +110,7 @@ class Watching(Lines):
 
 
 @quick
-@given(st.sampled_from(ALL), acts)
+@given(st.sampled_from(TO_DIAGNOSE), acts)
 def test_no_view_but_the_moderators_names_the_answer(
     scenario: Scenario, given_acts: list[list[Action]]
 ) -> None:
@@ -189,7 +190,7 @@ def test_the_patient_never_sees_results_nor_the_ranked_list(scenarios: list[Scen
         [Say("And?")],
         [Say("Bye"), Diagnose(["gout xyz"])],
     ]
-    for scenario in scenarios:
+    for scenario in (s for s in scenarios if s.task == "diagnose"):
         t = play(scenario, Cast(doctor=Lines(lines), patient=patient))
         assert t.events[-2].what == Rate(5, 5, 5)
     seen = "\n".join(texts([v.events for v in patient.views]))
@@ -416,7 +417,7 @@ def test_the_core_is_light(statement: str) -> None:
 
 
 def test_the_log_says_where_each_result_is_from(scenarios: list[Scenario]) -> None:
-    scenario = scenarios[0]
+    scenario = TO_DIAGNOSE[0]
     listed, image = scenario.tests[0].name, scenario.images[0].name
     lines = [OrderTests([listed, "serum amylase", "phase of the moon"]), RequestImage([image])]
     t = play(scenario, Cast(doctor=Lines(lines)), max_turns=2)

@@ -188,7 +188,7 @@ def test_ctrl_c_keeps_what_was_typed(typist: Typist) -> None:
     ("arguments", "says"),
     [
         (("sharp-chest-pain-1",), "did you mean `sharp-chest-pain-01`"),
-        ((), "which scenario? There are: crying-in-bouts-01, "),
+        ((), "which scenario? There are: angry-relative-01, "),
         ((CHEST, "--patient", "nobody"), "no patient is called `nobody`"),
         ((CHEST, "--patient-profile", "grumpy"), "no profile `grumpy`"),
         (("missing.yaml",), "missing.yaml: cannot be read"),

@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from clinicenv.cli.main import call
+from clinicenv.scenario import select
+
+N = len(select("all"))
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -23,8 +26,8 @@ def test_a_run_ends_in_a_table_and_the_command_that_opens_one(
         capsys, "run", "--doctor", "guess", "--doctor", "random", "--out", str(tmp_path / "r")
     )
     assert code == 0
-    assert "12 of 12 consultations, 0 errors" in err
-    assert re.search(r"│ guess\s+│\s+6 │", out)
+    assert f"{2 * N} of {2 * N} consultations, 0 errors" in err
+    assert re.search(rf"│ guess\s+│\s+{N} │", out)
     shown = re.search(r"clinicenv (show \S+ [0-9a-f]{16})", out)
     assert shown
     code, out, _ = run(capsys, *shown[1].split())
@@ -36,10 +39,10 @@ def test_a_run_ends_in_a_table_and_the_command_that_opens_one(
 def test_json_is_one_document_on_stdout(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = run(capsys, "run", "--doctor", "guess", "--out", str(tmp_path / "r"), "--json")
     assert code == 0
-    assert json.loads(out)["arms"][0]["consultations"] == 6
+    assert json.loads(out)["arms"][0]["consultations"] == N
     code, out, _ = run(capsys, "show", str(tmp_path / "r"), "--json")
     data = json.loads(out)
-    assert len(data["consultations"]) == 6
+    assert len(data["consultations"]) == N
     code, out, _ = run(capsys, "show", str(tmp_path / "r"), data["consultations"][0]["key"][:8], "--json")
     assert json.loads(out)["outcome"]["status"] == "terminated"
 
@@ -62,7 +65,7 @@ def test_dry_run_plays_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         capsys, "run", "--doctor", "guess", "--repeats", "3", "--dry-run", "--out", str(folder)
     )
     assert (code, folder.exists()) == (0, False)
-    assert out.startswith("18 consultations (1 casts), 18 left to play")
+    assert out.startswith(f"{3 * N} consultations (1 casts), {3 * N} left to play")
     run(capsys, "run", "--doctor", "guess", "--repeats", "3", "--out", str(folder))
     arguments = (
         "run",
@@ -156,7 +159,7 @@ def test_check_says_what_is_there(
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     code, out, err = run(capsys, "check")
     assert code == 0
-    assert "6 bundled" in out
+    assert f"{N} bundled" in out
     assert "secret" not in out + err
 
 

@@ -26,7 +26,7 @@ from clinicenv.scenario import Scenario, select
 
 ID = "clinicenv/Consultation-v0"
 MODEL_ID = "clinicenv/ModelConsultation-v0"
-SCENARIOS = select("all")
+SCENARIOS = select("task:diagnose")
 QUESTIONS = [
     "Hello, what brings you in today?",
     "When did it start? Does it spread anywhere?",
@@ -75,7 +75,7 @@ def no_number(scenario: Scenario, trajectory: Trajectory) -> Any:
 
 
 def make(**arguments: Any) -> Any:
-    return gymnasium.make(ID, **arguments)
+    return gymnasium.make(ID, **{"scenarios": "task:diagnose", **arguments})
 
 
 def episode(env: Any, lines: list[str], **reset: Any) -> list[Any]:
@@ -144,7 +144,7 @@ def test_resets_without_a_seed_count_the_repeats() -> None:
 
 def test_all_selected_scenarios_are_drawn_and_no_others() -> None:
     env = make()
-    assert {env.reset()[1]["scenario"] for _ in range(80)} == {s.id for s in SCENARIOS}
+    assert {env.reset()[1]["scenario"] for _ in range(400)} == {s.id for s in SCENARIOS}
     two = make(scenarios=f"{SCENARIOS[0].id},{SCENARIOS[-1].id}")
     assert {two.reset()[1]["scenario"] for _ in range(20)} == {SCENARIOS[0].id, SCENARIOS[-1].id}
 

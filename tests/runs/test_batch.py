@@ -19,8 +19,11 @@ from clinicenv.models import loop
 from clinicenv.runs import batch
 from clinicenv.runs.spec import Arm, Specification, jobs
 
-BATCH = ("run", "--doctor", "random", "--doctor", "scripted", "--repeats", "12", "--seed", "1")
-N = 2 * 12 * 6
+BATCH = (
+    "run", "--doctor", "random", "--doctor", "scripted", "--repeats", "12", "--seed", "1",
+    "--scenarios", "group:sharp-chest-pain,group:tired-and-thin",
+)  # fmt: skip
+N = 2 * 12 * 7
 
 
 def keys(folder: Path) -> list[str]:
