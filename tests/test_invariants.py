@@ -123,11 +123,14 @@ def test_no_view_but_the_moderators_names_the_answer(
     )
     t = play(open_scenario, Cast(doctor, patient, measurement), max_turns=len(given_acts))
     typed = " ".join(texts(given_acts)).lower()
+    # what a denial is of, e.g. an illness that the patient has never been told of; no prompt spells it out
+    ids = " ".join(f.concept for f in scenario.facts.values()) + " ".join(scenario.patient.denials.explicit)
     for view in (*doctor.views, *patient.views, *measurement.views):
         seen = "\n".join(texts(view)).lower()
+        known = typed + ids if view in patient.views else typed
         for name in answers(scenario):
-            assert name not in seen or name in typed
-        assert name not in repr(view).lower() or name in typed
+            assert name not in seen or name in known
+            assert name not in repr(view).lower() or name in known
     for view in measurement.views:
         assert all(not t.supports and t.indicated == "reasonable" for t in view.tests)
     assert not any(n in str(open_scenario).lower() for n in answers(scenario))
