@@ -282,14 +282,13 @@ def _leading() -> dict[str, re.Pattern[str]]:
     """The forms of questions, for text in lower case."""
     w = {name: "(?:" + "|".join(listed(words)) + ")" for name, words in _data()["leading"].items()}
     start = rf"\W*(?:{w['fillers']}\W+)*"
-    dash = r"[,;\u2013\u2014-]?\s*\b"
     verb, who = w["auxiliaries"], w["pronouns"]
     forms = {
         "inverted": rf"{start}(?:{verb}(?:n't)?\b|which(?! (?:means?|{verb})\b)|{w['question_words']}\b"
         rf"(?! (?:{who}|the|your)\b)|{w['prepositions']} (?:what|which|whom|how)\b"
         r"|(?:any\w*|tell me|describe)\b)",
-        "tag": rf"{dash}(?P<verb>{verb})(?:n't)?\s+{who}(?:\s+not)?\s*[?.!]*$",
-        "word_tag": rf"{dash}{w['tags']}\s*\?+$",
+        "tag": rf"\b(?P<verb>{verb})(?:n't)?\s+{who}(?:\s+not)?\s*[?.!]*$",
+        "word_tag": rf"\b{w['tags']}\s*\?+$",
         "command": rf"{start}{w['commands']}\b",
         "presumed": rf"{start}{w['presumed']}\b(?=.*(?:\?|\b(?:you|your|no|there)\b))",
         "guessed": rf"{start}(?:{w['guessed']}\b|(?!won't|can't){verb}n't (?:{who}|your?|the|any\w*|\w+ing)\b"
@@ -320,7 +319,7 @@ def _leads(text: str, asks: bool, known: Iterable[str]) -> bool:
     for name in ("tag", "word_tag"):
         tag = form[name].search(text)
         if tag and tag.start() and (asked or name == "tag"):
-            main = text[: tag.start()]
+            main = text[: tag.start()].rstrip(" ,;\u2013\u2014-")
             summary = form["said_before"].search(main) or len(main.split()) > 14
             return not ("is that" in tag[0] and summary) and _told(main, tag.groupdict().get("verb"))
     return asked and _declared(text, known)
@@ -338,7 +337,7 @@ def _told(main: str, verb: str | None) -> bool:
 def _declared(text: str, known: Iterable[str]) -> bool:
     """Whether a question has the form of a statement, as in "So the pain is worse at night?"."""
     form, (first, *later) = _leading(), text.split(",")
-    asks = any(form["inverted"].match(part) and not form["tag"].fullmatch(part) for part in later)
+    asks = any(form["inverted"].match(part) and not form["tag"].fullmatch(part.strip()) for part in later)
     if asks or form["command"].match(first) or form["aside"].match(first):
         return False
     if later and form["none"].match(later[-1]):

@@ -56,6 +56,8 @@ _COMMAND = re.compile(
     re.IGNORECASE,
 )
 """A request to do something is no question: "Could you open your mouth?"."""
+_TAG_AT_MOST = 60
+"""Characters at the end in which a tag is looked for: hostile punctuation must not take time."""
 _TAG = re.compile(
     r"(?P<comma>\W*[,;:.-]\W*|\s+)(?:(?P<ok>ok|okay|all right|alright)"
     r"|(?:is|isn't|was|wasn't) (?:that|it|there|he|she)(?: right| correct| true)?"
@@ -123,7 +125,7 @@ def _sentence(text: str) -> Sentence:
         for clause in clauses:
             clause.asks = not marked and bool(_OPENS.match(clause.text))
         return Sentence(text, clauses)
-    tag = _TAG.search(text)
+    tag = _TAG.search(text, max(0, len(text) - _TAG_AT_MOST))
     if tag and not _adds(tag, text):
         tag = None
     body = text[: tag.start()] if tag else text
