@@ -47,7 +47,11 @@ def _plain(text: str) -> str:
 
 def names_answer(scenario: Scenario, text: str, is_id: bool = False) -> str | None:
     """The words of a text that name the scenario's answer, or None."""
-    words, capitals, any_case = _answer_patterns(scenario.answer.diagnosis)
+    return _named(scenario.answer.diagnosis, text, is_id)
+
+
+def _named(answer: Diagnosis | None, text: str, is_id: bool = False) -> str | None:
+    words, capitals, any_case = _answer_patterns(answer)
     plain = _plain(text)
     found = words.search(plain) or (any_case if is_id else capitals).search(plain)
     return found.group() if found else None
@@ -55,9 +59,13 @@ def names_answer(scenario: Scenario, text: str, is_id: bool = False) -> str | No
 
 def telling_concepts(scenario: Scenario) -> frozenset[str]:
     """The concepts of the patient's facts and denials whose common name names the answer."""
-    patient = scenario.patient
-    used = (*(f.concept for f in scenario.facts.values()), *patient.denials.explicit)
-    return frozenset(c for c in used if names_answer(scenario, label(c)))
+    used = (*(f.concept for f in scenario.facts.values()), *scenario.patient.denials.explicit)
+    return _telling(scenario.answer.diagnosis, used)
+
+
+@lru_cache(maxsize=1024)
+def _telling(answer: Diagnosis | None, concepts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(c for c in concepts if _named(answer, label(c)))
 
 
 def answer_named(case: Case) -> Iterator[Finding]:
