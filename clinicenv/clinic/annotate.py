@@ -37,7 +37,8 @@ WEIGHTS = {
     "new": 4.2,
     "new_share": 2.9,
 }
-"""What each mark counts; fitted on the `dev` half of the labelled replies (benchmarks/annotation.py)."""
+"""What each mark counts: fitted by logistic regression on the `dev` half of the labelled replies
+(benchmarks/annotation.py), the bundled cases' own scripted wordings, and made-up short replies ("Yes.")."""
 
 FEW_ASKED = 2
 """A question for at most so many facts asks for each of them; one for more is an open one."""
