@@ -3,7 +3,6 @@
 It never calls a model, opens a file, sleeps or awaits.
 """
 
-import inspect
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -252,7 +251,7 @@ class Consultation:
         """The turn that is due, or None when it is over."""
         if self._pending is None and self._phase != "over":
             step = TABLE[self._phase]
-            draw = TurnDraw(self._draws, step.role.value, self._turn + (step.role is Role.DOCTOR))
+            draw = TurnDraw(self._draws, step.role, self._turn + (step.role is Role.DOCTOR))
             self._pending = Turn(step.role, self._view(step.role), self._legal(step), draw)
         return self._pending
 
@@ -267,9 +266,10 @@ class Consultation:
         if turn is None:
             raise IllegalAction("the consultation is over")
         acts = _checked(actions, turn)
-        told = {i for a in acts if turn.role is Role.PATIENT and isinstance(a, Say) for i in a.ids}
-        if unknown := told - self.scenario.facts.keys():
-            raise IllegalAction(f"Say: the scenario has no fact `{min(unknown)}`")
+        if turn.role is Role.PATIENT:
+            told = {i for a in acts if isinstance(a, Say) for i in a.ids}
+            if unknown := told - self.scenario.facts.keys():
+                raise IllegalAction(f"Say: the scenario has no fact `{min(unknown)}`")
         self._pending = None
         try:
             self._take(turn, acts)
@@ -501,7 +501,7 @@ class Consultation:
 
 def _checked(actions: Acted, turn: Turn) -> list[Action]:
     """The actions as a list, or IllegalAction."""
-    acts: list[Action] = list(actions) if isinstance(actions, Iterable) else [actions]
+    acts: list[Action] = list(actions) if isinstance(actions, (list, tuple, Iterable)) else [actions]
     if not acts:
         raise IllegalAction("at least one action is needed")
     for act in acts:
@@ -523,7 +523,7 @@ async def drive(consultation: Consultation, cast: Cast, until: Role | None = Non
     while (turn := consultation.pending) and turn.role is not until:
         try:
             acted = cast[turn.role].act(turn)
-            if inspect.isawaitable(acted):
+            if hasattr(acted, "__await__"):
                 acted = await acted
         except AgentError as e:
             consultation.fail(turn.role, str(e))

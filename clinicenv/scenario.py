@@ -437,6 +437,16 @@ class Scenario(Part):
         """16 hex digits that change whenever the content does."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
 
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Scenario) and self.hash == other.hash)
+
+    @cached_property
+    def _number(self) -> int:
+        return int(self.hash, 16)
+
+    def __hash__(self) -> int:  # by content, without walking through all of it each time
+        return self._number
+
     def __repr__(self) -> str:  # a full repr would print the answer into somebody's log
         return f"Scenario({self.id!r}, hash={self.hash!r})"
 

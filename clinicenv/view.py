@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from clinicenv.events import (
     Diagnose,
@@ -66,6 +67,7 @@ class DoctorView(View):
     """`case_mark`: the same for a case and its twins; an example with this mark is not shown"""
 
 
+@lru_cache(maxsize=4096)
 def case_mark(lineage: str) -> str:
     """A scenario's mark: digits, so that it spells no name."""
     return str(int.from_bytes(hashlib.blake2b(lineage.encode(), digest_size=8).digest()))

@@ -391,10 +391,10 @@ def test_the_simulators_own_fault_is_not_the_doctors(monkeypatch: pytest.MonkeyP
     from clinicenv.runs import batch
     from clinicenv.runs.spec import Specification, arms, jobs
 
-    def breaks(*_: object) -> None:
+    def breaks(*_: object, **__: object) -> None:
         raise KeyError("no such concept")
 
-    monkeypatch.setattr(hearing, "read", breaks)
+    monkeypatch.setattr(hearing.Hearing, "hear", breaks)
     spec = Specification()
     t = on_loop(batch.play(next(jobs(spec, arms(spec)))))
     failed = next(e.what for e in t.events if e.what.type == "failed")

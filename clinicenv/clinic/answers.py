@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from clinicenv.clinic.denials import deniable, denials, speaker
 from clinicenv.clinic.lexicon import lexicon, normalise
+from clinicenv.clinic.router import MAX_PER_LINE
 from clinicenv.draws import Draw, pick
 from clinicenv.events import Event, Heard, Leave, Probe, Rate, Role, Say
 from clinicenv.story import Fact
@@ -107,14 +108,17 @@ class _Past:
     def wasted(self, most: int) -> bool:
         """Whether more than `most` questions, due ones included, were asked before or not understood."""
         lines = (*self.heard, *self.due)
-        if sum(len(h.probes) for h in lines) <= most:
+        if len(lines) * MAX_PER_LINE <= most or sum([len(h.probes) for h in lines]) <= most:
             return False
         count, asked = 0, set[tuple[str, str | None, str | None]]()
-        for probe in (p for h in lines for p in h.probes):
-            key = (probe.intent, probe.concept, probe.slot)
-            specific = (probe.concept or probe.slot) and probe.intent not in OPEN_INTENTS
-            count += probe.intent == "unknown" or bool(specific and key in asked)
-            asked.add(key)
+        for probe in [p for h in lines for p in h.probes]:
+            intent = probe.intent
+            if intent == "unknown":
+                count += 1
+            elif (probe.concept or probe.slot) and intent not in OPEN_INTENTS:
+                key = (intent, probe.concept, probe.slot)
+                count += key in asked
+                asked.add(key)
         return count > most
 
     def asked_about(self, concept: str | None) -> bool:
@@ -140,18 +144,13 @@ class _Past:
 
 
 def _past(view: PatientView) -> _Past:
-    due = tuple(e.what for e in view.due if isinstance(e.what, Heard))
+    due = tuple([e.what for e in view.due if isinstance(e.what, Heard)])
     lines = {heard.of for heard in due}
-    told, said, before = set[str](), list[str](), list[Heard]()
-    for event in view.events:
-        what = event.what
-        if isinstance(what, Heard):
-            if what.of not in lines:
-                before.append(what)
-        elif event.role is Role.PATIENT and isinstance(what, Say):
-            told.update(what.ids)
-            said.append(what.text)
-    return _Past(frozenset(told), tuple(said), tuple(before), due)
+    heard = [w for e in view.events if type(w := e.what) is Heard]  # once a reply over all that went before
+    own = [w for e in view.events if type(w := e.what) is Say and e.role is Role.PATIENT]
+    told = frozenset[str]().union(*[say.ids for say in own])
+    before = tuple([h for h in heard if h.of not in lines])
+    return _Past(told, tuple([say.text for say in own]), before, due)
 
 
 def _needed(view: PatientView, probes: Iterable[Probe]) -> dict[str, Fact]:
@@ -178,8 +177,10 @@ class _Answer:
 
     def shares(self, probes: Sequence[Probe]) -> list[int]:
         """How many facts each probe may be told, shared out in turns: at least one, `MOST_FACTS` in all."""
-        wanted = [sum(i in self.facts and i not in self.shut for i in p.facts) for p in probes]
         shares = [1] * len(probes)
+        if not self.facts:
+            return shares
+        wanted = [sum([i in self.facts and i not in self.shut for i in p.facts]) for p in probes]
         left = MOST_FACTS - sum(map(bool, wanted))
         while left > 0 and (short := [n for n, share in enumerate(shares) if share < wanted[n]]):
             for n in short[:left]:
@@ -354,6 +355,8 @@ def _voice(script: Script, informant: str | None) -> str:
 
 def _on_agenda(script: Script, heard: Iterable[Heard]) -> Iterator[str]:
     """A false belief given up, what was decided, and a cue."""
+    if not (script.beliefs or script.decisions or script.cues):
+        return
     done = list(heard)
     corrected = {i for h in done for i in h.corrected}
     yield from (b.then_says for b in script.beliefs if b.id in corrected)

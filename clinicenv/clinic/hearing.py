@@ -49,6 +49,15 @@ def _resolved(index: FactIndex, probe: Probe) -> Probe:
     return replace(probe, facts=index.find(probe))
 
 
+@lru_cache(maxsize=4096)
+def _understood(
+    scenario: Scenario, text: str, focus: str | None, patient: frozenset[str]
+) -> tuple[tuple[str, ...], tuple[Probe, ...]]:
+    """The acts of a line, and what it asks for, as far as the case and the concept in focus decide that."""
+    reading, index = read(text, focus, patient), FactIndex.of(scenario)
+    return reading.acts, tuple(_resolved(index, p) for p in reading.probes)
+
+
 _RELATIONS = ("mother mum mom mam", "father dad", "wife", "husband", "son boy", "daughter girl")
 _MINE = re.compile(r"\bmy (\w+)", re.IGNORECASE)
 
@@ -77,18 +86,21 @@ class Hearing:
     _focus: str | None = None
     _turn: int = -1
     _counted: set[str] = field(default_factory=set)
+    _called: frozenset[str] = frozenset()
+    """stems that mean the patient where somebody else answers"""
 
     def __post_init__(self) -> None:
         self.trust = self.numbers.initial
         self.agenda = Agenda(self.scenario.patient)
         self.shut = {f.id: f for f in self.scenario.facts.values() if f.gated}
+        patient = self.scenario.patient
+        if patient.informant not in ("self", "interpreter"):
+            self._called = _patient(patient.identity.name, tuple(patient.opening))
 
     def hear(self, text: str, *, of: int, turn: int) -> Heard:
         """Takes in one line of the doctor's; `of` is the number of its event."""
-        reading = read(text, self._focus, self._called())
-        acts = list(reading.acts)
-        index = FactIndex.of(self.scenario)
-        probes = tuple(_resolved(index, p) for p in reading.probes)
+        heard, probes = _understood(self.scenario, text, self._focus, self._called)
+        acts = list(heard)
         if "repeat" not in acts and self._repeats(probes):
             acts.append("repeat")
         asked_about = (p.concept for p in reversed(probes) if p.concept and p.concept not in NO_FOCUS)
@@ -98,7 +110,7 @@ class Hearing:
         reaction = self.agenda.hear(text, acts, self.trust, turn)
         if reaction.agreed or reaction.refused:  # it was understood: as a proposal
             probes = tuple(p for p in probes if p.concept and p.intent not in _PROPOSES)
-        opened = [f for f in self.shut.values() if self._opens(f)]
+        opened = [f for f in self.shut.values() if self._opens(f)] if self.shut else []
         for fact in opened:
             del self.shut[fact.id]
         self.opened += opened
@@ -108,7 +120,7 @@ class Hearing:
             probes=probes,
             trust=round(self.trust, 6),
             opened=tuple(f.id for f in opened),
-            withheld=tuple(self._withheld(probes)),
+            withheld=tuple(self._withheld(probes)) if self.shut else (),
             cue=reaction.cue,
             picked_up=reaction.picked_up,
             corrected=reaction.corrected,
@@ -116,13 +128,6 @@ class Hearing:
             agreed=reaction.agreed,
             refused=reaction.refused,
         )
-
-    def _called(self) -> frozenset[str]:
-        """Stems that mean the patient where somebody else answers."""
-        patient = self.scenario.patient
-        if patient.informant in ("self", "interpreter"):
-            return frozenset()
-        return _patient(patient.identity.name, tuple(patient.opening))
 
     def _repeats(self, probes: Iterable[Probe]) -> bool:
         """Whether all that is asked was asked before; open questions may come again."""

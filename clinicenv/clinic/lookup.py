@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from clinicenv.clinic.lexicon import Intent, descendants, find_concepts, lexicon, normalise, routing
@@ -42,17 +41,8 @@ _NEAR: dict[str, tuple[str, ...]] = {
 """Slots that authors file the same thing under, nearest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """A scenario that compares by its hash alone."""
-
-    hash: str
-    scenario: Scenario = field(compare=False)
-
-
 @lru_cache(maxsize=256)
-def _index(key: _Key) -> "FactIndex":
-    scenario = key.scenario
+def _index(scenario: Scenario) -> "FactIndex":
     prose = scenario.imported is not None and scenario.imported.format in _PROSE
     return FactIndex(scenario.facts.values(), scenario.patient.denials.explicit, prose=prose)
 
@@ -83,7 +73,7 @@ class FactIndex:
     @staticmethod
     def of(scenario: Scenario) -> "FactIndex":
         """The index of a scenario, built once for each content."""
-        return _index(_Key(scenario.hash, scenario))
+        return _index(scenario)
 
     def find(self, probe: Probe) -> tuple[str, ...]:
         """Ids of the facts that a full answer would tell, in the scenario's order; () where there is none.

@@ -31,19 +31,21 @@ def report(view: MeasurementView, number: Number) -> Report:
     results: dict[tuple[object, ...], Result] = {}
     for order in view.orders:
         for item in order.items:
-            result = _known(order, item, view) or _result(order, item, view, number)
+            result = _listed(order, item, view)
+            if result is None:
+                result = _unlisted(item, view, number, "image" if isinstance(order, RequestImage) else "test")
             key = (result.kind, result.ids or result.name.lower(), result.text)
             results.setdefault(key, result)
     return Report(tuple(results.values()))
 
 
 _CASES, _ITEMS = 256, 1024
-_shown: dict[int, tuple[object, dict[tuple[type, str], Result]]] = {}
-"""What a case's table shows, by the identity of its examination; that is kept, so that it stays its own."""
+_shown: dict[int, tuple[object, dict[tuple[type, str], Result | None]]] = {}
+"""What a case's table shows (None: nothing), by the identity of its examination, which is kept with it."""
 
 
-def _known(order: Order, item: str, view: MeasurementView) -> Result | None:
-    """What the case's own table shows for an item; None where it has nothing and the policy decides.
+def _listed(order: Order, item: str, view: MeasurementView) -> Result | None:
+    """What the case's own table shows for an item; None where it has nothing and the catalogue decides.
 
     Worked out once for a case: finding the name among all the others takes longer than the rest of a turn.
     """
@@ -54,14 +56,13 @@ def _known(order: Order, item: str, view: MeasurementView) -> Result | None:
         kept = _shown[id(view.exam)] = (view.exam, {})
     results, key = kept[1], (type(order), item)
     if key not in results:
-        result = _result(order, item, view, lambda _: 0.5)
-        if result.source != "scenario" or len(results) >= _ITEMS:
-            return None
-        results[key] = result
+        if len(results) >= _ITEMS:
+            results.clear()
+        results[key] = _look_up(order, item, view)
     return results[key]
 
 
-def _result(order: Order, item: str, view: MeasurementView, number: Number) -> Result:
+def _look_up(order: Order, item: str, view: MeasurementView) -> Result | None:
     if isinstance(order, Examine):
         return examine(item, view.exam, lambda name: _is_test(name, view))
     images_first = isinstance(order, RequestImage)
@@ -71,8 +72,7 @@ def _result(order: Order, item: str, view: MeasurementView, number: Number) -> R
         return _image(item, listed)
     if listed:
         return _test(item, listed)
-    at_the_bedside = bedside(item, view.exam)
-    return at_the_bedside or _unlisted(item, view, number, "image" if images_first else "test")
+    return bedside(item, view.exam)
 
 
 def _find_listed(item: str, listed: list[Listed]) -> Listed | None:

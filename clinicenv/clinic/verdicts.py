@@ -191,6 +191,7 @@ def _matches(said: str, names: Sequence[str]) -> str | None:
 # --- the ranked list
 
 
+@lru_cache(maxsize=1024)
 def rank(said: str, scenario: Scenario) -> RankVerdict:
     answer, text = scenario.answer.diagnosis, _cleaned(said)
     if answer is None:

@@ -60,8 +60,8 @@ def test_calls_in_flight_fall_after_429_and_rise_again() -> None:
         server.most_in_flight = 0
         ask_at_once(tiny, 60)
         assert server.most_in_flight <= 16  # at least halved; it tries one more now and then
-        bears[0], server.most_in_flight = 1000, 0
-        ask_at_once(tiny, 600)
+        bears[0], server.most_in_flight, server.latency = 1000, 0, 0.1  # long beside what this side takes
+        ask_at_once(tiny, 400)
         assert 16 < server.most_in_flight <= 32
 
 
