@@ -242,7 +242,7 @@ class _Answer:
         private = fact.gated and fact.sensitivity >= PRIVATE
         if (fact.disclosure != "probed" and not private) or _is_variant(probe.text, fact):
             return True
-        if probe.concept is None and probe.facts == (fact.id,):
+        if probe.facts == (fact.id,) and not (private and probe.concept):
             return True  # by its wording it is about just this
         near = fact.concept, *lexicon().same_as.get(fact.concept, ())
         if probe.concept not in near or probe.intent in OPEN_INTENTS:

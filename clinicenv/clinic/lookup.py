@@ -18,6 +18,8 @@ DOUBT = 0.4
 """Facts to which they lead, all together less likely than this, are not told."""
 BESIDE = 0.08
 """How likely a fact on the same concept must be to be told with a likelier one."""
+PROBED = 0.25
+"""How likely a fact must be that is told only to a question about just that, for this to be such a question."""
 
 FEW_WORDS = 3
 
@@ -110,6 +112,8 @@ class FactIndex:
         best = max(chances, key=lambda i: (chances[i], -self.order[i]), default=None)
         if best is None:
             return found
+        if probed := [f.id for f in self.facts if f.disclosure == "probed" and chances[f.id] >= PROBED]:
+            return (max(probed, key=chances.__getitem__),)
         concept = {f.id: f.concept for f in self.facts}
         near = [i for i, chance in chances.items() if chance >= BESIDE and concept[i] == concept[best]]
         if best in found or concept[best] in {concept[i] for i in found}:
