@@ -95,7 +95,7 @@ class Agenda:
         self._lines.append(text)
         picked = self._new(self._picked_up, (c for c in p.cues if self._answers(c, acts, turn)))
         corrected = self._new(self._corrected, (b for b in p.beliefs if _puts_right(text, b)))
-        turned = tuple(o.id for o in p.others if _addresses(text, o, p.identity.name))
+        turned = addressed(text, p)
         self.turned_to.update(turned)
         asked = [d for d in p.decisions if any(says(text, w, stated=False) for w in d.asked_by)]
         agreed = self._new(self._agreed, (d for d in asked if self._agrees(d.needs, trust)))
@@ -135,6 +135,11 @@ class Agenda:
 
 def _puts_right(text: str, belief: Belief) -> bool:
     return any(says(text, words) for words in belief.corrected_by)
+
+
+def addressed(text: str, patient: Patient) -> tuple[str, ...]:
+    """The other people in the room, by id, to whom a line turns."""
+    return tuple(o.id for o in patient.others if _addresses(text, o, patient.identity.name))
 
 
 def _addresses(text: str, other: Informant, patient: str) -> bool:

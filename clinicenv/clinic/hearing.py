@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from clinicenv.clinic.agenda import Agenda
+from clinicenv.clinic.agenda import Agenda, addressed
 from clinicenv.clinic.lexicon import normalise
 from clinicenv.clinic.lookup import FactIndex
 from clinicenv.clinic.router import read
@@ -39,14 +39,14 @@ _PROPOSES = frozenset({"consent", "medical_opinion", "expectations"})
 
 
 @lru_cache(maxsize=65536)
-def _resolved(index: FactIndex, probe: Probe) -> Probe:
+def _resolved(index: FactIndex, probe: Probe, turned_to: tuple[str, ...] = ()) -> Probe:
     """With the facts that it asks for. A question that an author has written for a fact asks for that."""
     if probe.concept is None and (exact := index.worded(probe.text)):
         slot = None if exact[0].slot == "present" else exact[0].slot
         probe = Probe(slot or "presence", exact[0].concept, slot, probe.text)
     if index.doubtful(probe):  # there is something on that, so that it must not be denied either
         probe = Probe("unknown", text=probe.text)
-    return replace(probe, facts=index.find(probe))
+    return replace(probe, facts=index.find(probe, turned_to))
 
 
 @lru_cache(maxsize=4096)
@@ -55,7 +55,8 @@ def _understood(
 ) -> tuple[tuple[str, ...], tuple[Probe, ...]]:
     """The acts of a line, and what it asks for, as far as the case and the concept in focus decide that."""
     reading, index = read(text, focus, patient), FactIndex.of(scenario)
-    return reading.acts, tuple(_resolved(index, p) for p in reading.probes)
+    turned_to = addressed(text, scenario.patient)
+    return reading.acts, tuple(_resolved(index, p, turned_to) for p in reading.probes)
 
 
 _RELATIONS = ("mother mum mom mam", "father dad", "wife", "husband", "son boy", "daughter girl")
