@@ -207,6 +207,11 @@ def _marks(text: str) -> tuple[str, list[_Mark]]:
     return "".join(line), marks
 
 
+def marks(text: str) -> list[str]:
+    """The words of a text, each with the classes that it is in, as in `scared/FEEL1/HARD1`."""
+    return _marks(text)[0].split()
+
+
 def _felt(text: str, asking: bool) -> list[str]:
     """The acts whose rules hold in a clause; comfort counts only before what is asked."""
     inverted = asking and bool(_leading()["inverted"].match(text.lower()))

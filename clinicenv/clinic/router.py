@@ -5,13 +5,23 @@ the lexicon and a slot. A clause that names no concept is about the one in focus
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from clinicenv.clinic import weighing
 from clinicenv.clinic.acts import find_acts
 from clinicenv.clinic.clauses import Clause, Sentence, sentences
-from clinicenv.clinic.lexicon import WEAK, Intent, find_intents, in_family, lexicon, normalise, routing
+from clinicenv.clinic.lexicon import (
+    WEAK,
+    Intent,
+    find_concepts,
+    find_intents,
+    in_family,
+    lexicon,
+    normalise,
+    routing,
+)
 from clinicenv.clinic.naming import Span, concepts_of, heads_of, is_a, is_illness
 from clinicenv.events import Probe
 
@@ -36,11 +46,19 @@ def read(text: str, focus: str | None = None, patient: frozenset[str] = frozense
 
     Any text is read; what is not understood in a question becomes a probe with the intent `unknown`.
     """
+    reading = by_rule(text, focus, patient, weigh=True)
+    return Reading(tuple(weighing.acts_of(text, reading.acts)), reading.probes)
+
+
+def by_rule(
+    text: str, focus: str | None = None, patient: frozenset[str] = frozenset(), *, weigh: bool = False
+) -> Reading:
+    """As `read`, by the rules alone; with `weigh`, what each sentence asks is weighed too."""
     acts: dict[str, None] = {}
     probes: dict[tuple[str, str | None, str | None], Probe] = {}
     topic = None if focus == "symptom" else focus
     for sentence in sentences(text, patient):
-        told, asked, topic = _sentence(sentence, topic)
+        told, asked, topic = _sentence(sentence, topic, weigh=weigh)
         acts.update(dict.fromkeys(told))
         for probe in asked:
             if len(probes) < MAX_PER_LINE:
@@ -48,7 +66,21 @@ def read(text: str, focus: str | None = None, patient: frozenset[str] = frozense
     return Reading(tuple(acts), tuple(probes.values()))
 
 
-def _sentence(sentence: Sentence, topic: str | None) -> tuple[list[str], list[Probe], str | None]:
+def first_asked(text: str) -> tuple[list[str], list[Probe]]:
+    """The word stems of the first sentence in which the rules hear something asked, and what; else of the last."""
+    tokens, topic = [], None
+    for sentence in sentences(text):
+        tokens = [t for clause in sentence.clauses for t in clause.tokens]
+        _, probes, topic = _sentence(sentence, topic)
+        probes = [p for p in probes if p.intent != "unknown"]
+        if probes:
+            return tokens, probes
+    return tokens, []
+
+
+def _sentence(
+    sentence: Sentence, topic: str | None, *, weigh: bool = False
+) -> tuple[list[str], list[Probe], str | None]:
     clauses, every = sentence.clauses, False
     probes, after = _ask(clauses, topic)
     if sentence.question and not all(c.asks for c in clauses) and _says_little(sentence, probes):
@@ -58,9 +90,45 @@ def _sentence(sentence: Sentence, topic: str | None) -> tuple[list[str], list[Pr
             every, probes, after = True, more, later
     said = [(c.text, normalise(c.text) if sentence.tagged else c.tokens) for c in clauses]
     acts = list(find_acts(said, [c.asks or every for c in clauses], probes))
+    if weigh and (probes or sentence.question):
+        probes = _weighed(sentence, probes, topic)
     if sentence.question and not probes and routing("understood").isdisjoint(acts):
         probes = [Probe("unknown", text=sentence.text.strip())]
     return acts, probes[:MAX_PER_SENTENCE], after
+
+
+def _weighed(sentence: Sentence, probes: list[Probe], topic: str | None) -> list[Probe]:
+    """The probes with another intent where all words together speak for that."""
+    tokens = [t for clause in sentence.clauses for t in clause.tokens]
+    intent = weighing.intent_of(tokens, probes)
+    heard = probes[0].intent if probes else weighing.NO_PROBE
+    if intent in (heard, "none"):
+        return probes if intent == heard else []
+    named = [s[0] for s in find_concepts(tokens, loose=True) if s[0] != "symptom"]
+    if not probes:
+        return [_as(intent, None, named, topic, sentence.text.strip())]
+    changed = [_as(intent, p.concept, named, topic, p.text) if p.intent == heard else p for p in probes]
+    return list(dict.fromkeys(changed))
+
+
+def _as(intent: str, concept: str | None, named: Sequence[str], topic: str | None, text: str) -> Probe:
+    """A probe with an intent that the rules did not hear, on what they did or on what is named."""
+    lex = lexicon()
+    wanted = lex.intents.get(intent)
+    if wanted and wanted.concept and not wanted.slot:  # a section of the history
+        things = [in_family(c) if intent == "family" else c for c in (concept, *named) if c]
+        if intent == "previous_episodes":
+            own = [c for c in things if c in lex.symptoms]
+        else:
+            own = [c for c in things if lex.section_intent.get(c) == intent]
+        return Probe(intent, own[0] if own else wanted.concept, None, text)
+    if wanted and not wanted.slot:
+        ill = [c for c in (concept, *named) if c in lex.symptoms or (c and is_illness(c))]
+        return Probe(intent, ill[0] if ill and intent == "results" else None, None, text)
+    found = concept or next(iter(named), None)
+    if wanted and wanted.slot and (found is None or found not in lex.symptoms):
+        found = next((c for c in named if c in lex.symptoms), found if found in named else topic)
+    return Probe(intent, found, wanted.slot if wanted else None, text)
 
 
 _LEADS_IN = re.compile(

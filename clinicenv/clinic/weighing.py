@@ -1,0 +1,135 @@
+"""A second opinion on a sentence: linear models over all its words and what the rules make of it.
+
+The rules know phrases; these know how much each word, each pair of neighbours and the rules' own reading speak
+for an intent or a dialogue act. They were fitted by `training/fit.py` to the lines in that folder.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from clinicenv.clinic.acts import marks
+from clinicenv.clinic.lexicon import find_concepts, find_intents, lexicon
+from clinicenv.events import Probe
+
+FILE = Path(__file__).resolve().parent / "knowledge" / "weights.json"
+
+MARGIN = 0.8
+"""By how much another intent must outweigh the rules' (log odds)."""
+
+NO_PROBE = "-"
+"""Stands for the rules' intent where they find none."""
+
+_MOST_WORDS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A linear model: the score of a label is its bias and the weights of the features that there are."""
+
+    labels: tuple[str, ...]
+    bias: tuple[float, ...]
+    weights: dict[str, tuple[tuple[int, float], ...]]
+
+    def scores(self, features: Iterable[str]) -> list[float]:
+        """The score of each label, in log odds up to a constant."""
+        scores, weights = list(self.bias), self.weights
+        for feature in features:
+            for label, weight in weights.get(feature, ()):
+                scores[label] += weight
+        return scores
+
+
+@cache
+def models() -> dict[str, Model]:
+    """The models by name: `intents`, `acts`."""
+    found = {}
+    for name, raw in json.loads(FILE.read_text(encoding="utf-8")).items():
+        weights = {
+            feature: tuple((int(label), weight / 100) for label, weight in row.items())
+            for feature, row in raw["weights"].items()
+        }
+        found[name] = Model(tuple(raw["labels"]), tuple(b / 100 for b in raw["bias"]), weights)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def kind(concept: str) -> str:
+    """What sort of thing a concept is, as far as it tells what is asked: its section, else its group."""
+    lex = lexicon()
+    section = lex.section_intent.get(concept)
+    if section:
+        return "<ros>" if section.startswith("ros_") else f"<{section}>"
+    if concept in lex.symptoms:
+        return "<symptom>"
+    entry = lex.concepts.get(concept)
+    return f"<{entry.parent if entry else None}>"
+
+
+def intent_features(tokens: Sequence[str], probes: Sequence[Probe]) -> set[str]:
+    """The features of a sentence's word stems and of what the rules hear asked in it."""
+    persons = lexicon().persons
+    words = [persons.get(t, t) for t in tokens[:_MOST_WORDS]]
+    spans = find_concepts(words, loose=True)
+    kinds = [kind(name) for name, _, _ in spans]
+    stream = words.copy()
+    for (_, start, end), what in sorted(zip(spans, kinds, strict=True), key=lambda s: -s[0][1]):
+        stream[start:end] = [what]
+    stream = ["^", *stream, "$"]
+    features = {*words, *(f"S {what}" for what in kinds)}
+    features.update([f"{one} {other}" for one, other in zip(stream, stream[1:], strict=False)])
+    features.update([f"{one} _ {other}" for one, other in zip(stream, stream[2:], strict=False)])
+    features.update([f"I {name}" for name in find_intents(words, spans)])
+    heard = probes[0].intent if probes else NO_PROBE
+    features.add(f"R {heard}")
+    if probes:
+        concept = probes[0].concept
+        features.add(f"R {heard} {kind(concept) if concept else NO_PROBE}")
+    return features
+
+
+def intent_of(tokens: Sequence[str], probes: Sequence[Probe]) -> str:
+    """What a sentence asks first: the rules' intent (`NO_PROBE` for none), or one that outweighs it."""
+    heard = probes[0].intent if probes else NO_PROBE
+    model = models()["intents"]
+    scores = model.scores(intent_features(tokens, probes))
+    best = max(range(len(scores)), key=scores.__getitem__)
+    own = "none" if heard == NO_PROBE else heard
+    if own not in model.labels:
+        return heard
+    return model.labels[best] if scores[best] > scores[model.labels.index(own)] + MARGIN else heard
+
+
+ACTS = ("hostile", "confidentiality")
+"""The acts that are weighed; the others are heard by rule alone."""
+
+
+def act_features(text: str, acts: Iterable[str]) -> set[str]:
+    """The features of a line's words and of the acts that the rules hear in it."""
+    marked = [word.split("/") for word in marks(text)]
+    words = ["^", *(word[0] for word in marked), "$"]
+    classes = [[], *([c.rstrip("123456789") for c in word[1:]] for word in marked), []]
+    features = {*words, *(c for found in classes for c in found), *(f"A {act}" for act in acts)}
+    for one, other in zip(words, words[1:], strict=False):
+        features.add(f"{one} {other}")
+    for one, other in zip(words, words[2:], strict=False):
+        features.add(f"{one} _ {other}")
+    for n, found in enumerate(classes[1:-1], 1):
+        for name in found:
+            features.add(f"{words[n - 1]} {name}")
+            features.add(f"{name} {words[n + 1]}")
+            features.update([f"{before} {name}" for before in classes[n - 1]])
+    return features
+
+
+def acts_of(text: str, acts: Sequence[str]) -> list[str]:
+    """The acts of a line: those that the rules hear, `ACTS` as they weigh."""
+    model = models()["acts"]
+    scores = model.scores(act_features(text, acts))
+    felt = [act for act, score in zip(model.labels, scores, strict=True) if score > 0]
+    return [
+        *(act for act in acts if act not in model.labels or act in felt),
+        *(a for a in felt if a not in acts),
+    ]

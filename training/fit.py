@@ -1,0 +1,93 @@
+"""Fits the linear models of `clinicenv/clinic/weighing.py` to the lines of this folder: `make weights`.
+
+`questions.tsv` (intent, concepts, question) and `doctor_lines.tsv` (acts, line) were written for this by writers
+who saw neither the lexicon nor any line that the tests score; lines that such a test has too were taken out.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks import understanding
+from clinicenv.clinic import router, weighing
+
+HERE = Path(__file__).resolve().parent
+LEAST = 12
+"""Weights nearer to 0 than this many hundredths are left out."""
+
+INTENT_C, ACT_C = 1.5, 5.0
+"""Inverse strengths of the penalty, chosen by leaving one writer out."""
+
+
+def rows(name: str) -> list[list[str]]:
+    """The lines of a file, by column."""
+    return [line.split("\t") for line in (HERE / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
+
+
+def development() -> list[list[str]]:
+    """The questions that the rules were developed on; without the data set of real ones, only our own."""
+    asked = understanding.own_questions()
+    if understanding.QUESTIONS.is_dir():
+        asked += understanding.real_questions(understanding.QUESTIONS)
+    return [["|".join(sorted(q.intents)), "", q.text] for q in asked if q.half == "dev"]
+
+
+def intent_data(lines: Sequence[Sequence[str]]) -> tuple[list[set[str]], list[str]]:
+    """Features of the sentence that is asked first in each line, and what the writer says is asked."""
+    features, labels = [], []
+    for intents, _, text in lines:
+        tokens, probes = router.first_asked(text)
+        heard = probes[0].intent if probes else "none"
+        either = intents.split("|")
+        features.append(weighing.intent_features(tokens, probes))
+        labels.append(heard if heard in either else either[0])
+    return features, labels
+
+
+def act_data(lines: Sequence[Sequence[str]], act: str) -> tuple[list[set[str]], list[bool]]:
+    """Features of each line, and whether it is the act."""
+    features = [weighing.act_features(text, router.by_rule(text).acts) for _, text in lines]
+    return features, [act in acts.split(",") for acts, _ in lines]
+
+
+def fitted(
+    features: list[set[str]], labels: Sequence[object], c: float
+) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
+    """Classes, biases, weights (classes x features), names of the features."""
+    vectoriser = DictVectorizer()
+    x = vectoriser.fit_transform([dict.fromkeys(f, 1.0) for f in features])
+    model = LogisticRegression(C=c, max_iter=300).fit(x, labels)
+    return list(model.classes_), model.intercept_, model.coef_, list(vectoriser.feature_names_)
+
+
+def packed(
+    labels: Sequence[str], bias: np.ndarray, coef: np.ndarray, names: Sequence[str]
+) -> dict[str, object]:
+    """As the package reads it, in hundredths."""
+    weights = {}
+    for name, column in zip(names, np.rint(coef.T * 100).astype(int), strict=True):
+        row = {str(n): int(w) for n, w in enumerate(column) if abs(w) >= LEAST}
+        if row:
+            weights[name] = row
+    return {"labels": list(labels), "bias": [int(b) for b in np.rint(bias * 100)], "weights": weights}
+
+
+def main() -> None:
+    lines = [*rows("questions"), *development()]
+    labels, bias, coef, names = fitted(*intent_data(lines), INTENT_C)
+    found = {"intents": packed([str(x) for x in labels], bias, coef, names)}
+    lines = rows("doctor_lines")
+    acts = [fitted(*act_data(lines, act), ACT_C) for act in weighing.ACTS]
+    coef = np.vstack([a[2] for a in acts])
+    found["acts"] = packed(weighing.ACTS, np.concatenate([a[1] for a in acts]), coef, acts[0][3])
+    weighing.FILE.write_text(
+        json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()
