@@ -5,6 +5,7 @@ who saw neither the lexicon nor any line that the tests score; lines that such a
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +17,16 @@ from benchmarks import understanding
 from clinicenv.clinic import router, weighing
 
 HERE = Path(__file__).resolve().parent
-LEAST = 12
+LEAST, LEAST_OF_ACTS = 20, 10
 """Weights nearer to 0 than this many hundredths are left out."""
 
-INTENT_C, ACT_C = 1.5, 5.0
+OFTEN = 2
+"""Features in fewer questions than this are left out."""
+
+EVERY = 6
+"""Each so many-th question is a line without these acts."""
+
+INTENT_C, ACT_C = 1.5, 2.0
 """Inverse strengths of the penalty, chosen by leaving one writer out."""
 
 
@@ -55,22 +62,23 @@ def act_data(lines: Sequence[Sequence[str]], act: str) -> tuple[list[set[str]], 
 
 
 def fitted(
-    features: list[set[str]], labels: Sequence[object], c: float
+    features: list[set[str]], labels: Sequence[object], c: float, often: int = 1
 ) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
     """Classes, biases, weights (classes x features), names of the features."""
+    seen = Counter(name for f in features for name in f)
     vectoriser = DictVectorizer()
-    x = vectoriser.fit_transform([dict.fromkeys(f, 1.0) for f in features])
+    x = vectoriser.fit_transform([{name: 1.0 for name in f if seen[name] >= often} for f in features])
     model = LogisticRegression(C=c, max_iter=300).fit(x, labels)
     return list(model.classes_), model.intercept_, model.coef_, list(vectoriser.feature_names_)
 
 
 def packed(
-    labels: Sequence[str], bias: np.ndarray, coef: np.ndarray, names: Sequence[str]
+    labels: Sequence[str], bias: np.ndarray, coef: np.ndarray, names: Sequence[str], least: int
 ) -> dict[str, object]:
     """As the package reads it, in hundredths."""
     weights = {}
     for name, column in zip(names, np.rint(coef.T * 100).astype(int), strict=True):
-        row = {str(n): int(w) for n, w in enumerate(column) if abs(w) >= LEAST}
+        row = {str(n): int(w) for n, w in enumerate(column) if abs(w) >= least}
         if row:
             weights[name] = row
     return {"labels": list(labels), "bias": [int(b) for b in np.rint(bias * 100)], "weights": weights}
@@ -78,12 +86,14 @@ def packed(
 
 def main() -> None:
     lines = [*rows("questions"), *development()]
-    labels, bias, coef, names = fitted(*intent_data(lines), INTENT_C)
-    found = {"intents": packed([str(x) for x in labels], bias, coef, names)}
-    lines = rows("doctor_lines")
+    labels, bias, coef, names = fitted(*intent_data(lines), INTENT_C, OFTEN)
+    found = {"intents": packed([str(x) for x in labels], bias, coef, names, LEAST)}
+    lines = [*rows("doctor_lines"), *(["-", text] for _, _, text in rows("questions")[::EVERY])]
     acts = [fitted(*act_data(lines, act), ACT_C) for act in weighing.ACTS]
     coef = np.vstack([a[2] for a in acts])
-    found["acts"] = packed(weighing.ACTS, np.concatenate([a[1] for a in acts]), coef, acts[0][3])
+    found["acts"] = packed(
+        weighing.ACTS, np.concatenate([a[1] for a in acts]), coef, acts[0][3], LEAST_OF_ACTS
+    )
     weighing.FILE.write_text(
         json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8"
     )

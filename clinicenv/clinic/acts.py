@@ -168,6 +168,7 @@ class _Mark:
     """A word with its classes behind it, as in `scared/FEEL1/HARD1 `, and what hangs on them."""
 
     word: str
+    classes: tuple[str, ...]
     text: str
     bits: int
     told: frozenset[_Rule]
@@ -183,7 +184,10 @@ def _mark(word: str, names: Sequence[str]) -> _Mark:
     phrases: dict[str, list[tuple[list[str], _Mark]]] = {}
     for (_, second, *rest), name in rules.phrases.get(word, ()):
         phrases.setdefault(second, []).append((rest, _mark("", (name,))))
-    return _Mark(word, "/".join(names) + " ", bits, told, frozenset(r for r in told if r.asked), phrases)
+    classes = tuple(name.rstrip("123456789") for name in names if name != word)
+    return _Mark(
+        word, classes, "/".join(names) + " ", bits, told, frozenset(r for r in told if r.asked), phrases
+    )
 
 
 @lru_cache(maxsize=16384)
@@ -195,6 +199,7 @@ def _token_marks(token: str) -> tuple[_Mark, ...]:
     return tuple(marks)
 
 
+@lru_cache(maxsize=16)  # a clause, and the line where it is all of it
 def _marks(text: str) -> tuple[str, list[_Mark]]:
     """The line of marked words, and all marks in it."""
     marks = [mark for token in _tokens(text) for mark in _token_marks(token)]
@@ -207,9 +212,9 @@ def _marks(text: str) -> tuple[str, list[_Mark]]:
     return "".join(line), marks
 
 
-def marks(text: str) -> list[str]:
-    """The words of a text, each with the classes that it is in, as in `scared/FEEL1/HARD1`."""
-    return _marks(text)[0].split()
+def marks(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The words of a text, each with the classes that it is in; those of phrases stand after all words."""
+    return [(mark.word, mark.classes) for mark in _marks(text)[1]]
 
 
 def _felt(text: str, asking: bool) -> list[str]:

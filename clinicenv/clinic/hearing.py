@@ -46,7 +46,8 @@ def _resolved(index: FactIndex, probe: Probe, turned_to: tuple[str, ...] = ()) -
         probe = Probe(slot or "presence", exact[0].concept, slot, probe.text)
     if index.doubtful(probe):  # there is something on that, so that it must not be denied either
         probe = Probe("unknown", text=probe.text)
-    return replace(probe, facts=index.find(probe, turned_to))
+    facts = index.find(probe, turned_to)
+    return replace(probe, facts=facts, concept=index.topic(probe, facts))
 
 
 @lru_cache(maxsize=4096)

@@ -349,6 +349,11 @@ def find_concepts(tokens: Sequence[str], *, loose: bool = False) -> list[tuple[s
     `loose` also finds pairs of words that stand near each other, and medicines and operations whose names
     are known by their ending.
     """
+    return list(_find_concepts(tuple(tokens), loose))
+
+
+@lru_cache(maxsize=16)  # the same clause is looked at more than once in reading a line
+def _find_concepts(tokens: tuple[str, ...], loose: bool) -> list[tuple[str, int, int]]:
     lex = lexicon()
     kept = _kept(tokens)
     stream = tuple(lex.persons.get(tokens[i], tokens[i]) for i in kept)
@@ -430,6 +435,11 @@ def find_intents(tokens: Sequence[str], spans: Iterable[tuple[str, int, int]]) -
 
     Those ending in `WEAK` are of words that a question whether there is any may hold too.
     """
+    return list(_find_intents(tuple(tokens), tuple(spans)))
+
+
+@lru_cache(maxsize=16)
+def _find_intents(tokens: tuple[str, ...], spans: tuple[tuple[str, int, int], ...]) -> list[str]:
     lex = lexicon()
     stream: list[str] = [lex.things.get(t, t) for t in tokens]
     for name, start, end in sorted(spans, key=lambda s: -s[1]):

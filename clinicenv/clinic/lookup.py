@@ -14,6 +14,8 @@ from clinicenv.story import Fact
 
 SURE = 0.6
 """How likely a fact must be for it to be told although concept and slot do not lead to it."""
+QUITE_SURE = 0.8
+"""The same where the question leaves it to the patient what to tell, or seems to ask for no fact."""
 DOUBT = 0.4
 """Facts to which they lead, all together less likely than this, are not told."""
 BESIDE = 0.08
@@ -116,6 +118,14 @@ class FactIndex:
         """Whether there are facts on what is named, but it is not clear that they are meant."""
         return bool(probe.concept and probe.text and not self.find(probe) and self._recorded(probe))
 
+    def topic(self, probe: Probe, facts: tuple[str, ...]) -> str | None:
+        """What a probe is about once its facts are known: where they are on something else, that."""
+        if probe.concept is None or probe.intent in _OPEN or not facts:
+            return probe.concept
+        about = {self.facts[self.order[i]].concept for i in facts}
+        related = any(_akin(probe.concept, concept) for concept in about)
+        return probe.concept if related or len(about) > 1 or facts == self._recorded(probe) else about.pop()
+
     def worded(self, text: str) -> list[Fact]:
         """The facts of which the question is a variant, word for word."""
         return self.variants.get(tuple(normalise(text)), []) if text else []
@@ -130,8 +140,10 @@ class FactIndex:
             return (max(probed, key=chances.__getitem__),)
         concept = {f.id: f.concept for f in self.facts}
         near = [i for i, chance in chances.items() if chance >= BESIDE and concept[i] == concept[best]]
-        if probe.intent in _OPEN:
-            return tuple(near) if best not in found and self._likely(chances, near, SURE) else found
+        if probe.intent in (*_OPEN, *_ASKS_NO_FACT):
+            few = len(_content(probe.text, _EMPTY)) <= FEW_WORDS
+            other = not few and best not in found and self._likely(chances, near, QUITE_SURE)
+            return tuple(near) if other else found
         if best in found or concept[best] in {concept[i] for i in found}:
             both = {*found, *near}
             if best not in found and chances[best] >= SURE:

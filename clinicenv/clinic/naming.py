@@ -41,6 +41,7 @@ def heads_of(clause: Clause, spans: list[Span], *, named: bool) -> tuple[list[st
     tokens = clause.tokens
     heads: dict[str, None] = {}
     circumstances: dict[str, None] = {}
+    spans = _before_examples(clause, spans)
     behind = _behind(tokens)
     aside, last = False, 0
     for n, (name, start, end) in enumerate(spans):
@@ -57,6 +58,18 @@ def heads_of(clause: Clause, spans: list[Span], *, named: bool) -> tuple[list[st
     apart = _JOINS.isdisjoint(tokens) and not clause.breaks
     kept = [h for h in heads if not _gives_way(h, (*heads, *circumstances), apart=apart)]
     return kept or list(heads), [c for c in circumstances if c not in heads]
+
+
+_EXAMPLE = re.compile(r"\b(?:such as|for (?:example|instance)|e\.?g\b|, say\b)", re.IGNORECASE)
+
+
+def _before_examples(clause: Clause, spans: list[Span]) -> list[Span]:
+    """Without those that stand as examples of what is named before them: "any heart trouble, such as pain?"."""
+    found = _EXAMPLE.search(clause.text) if spans else None
+    if not found:
+        return spans
+    ahead = len(normalise(clause.text[: found.start()]))
+    return [s for s in spans if s[1] < ahead] or spans
 
 
 def _background(heads: Iterable[str], spans: list[Span], tokens: list[str]) -> list[str]:
@@ -81,8 +94,11 @@ def _gives_way(concept: str, others: Iterable[str], *, apart: bool) -> bool:
     """Whether another is what is meant, as a member of this group may be ("pain in your knee")."""
     lex = lexicon()
     own = lex.gives_way.get(concept, frozenset())
-    if concept == "past_illness":  # "any past history of headaches"
-        own = lex.symptoms
+    if concept in (
+        "past_illness",
+        "collateral",
+    ):  # "any past history of headaches", "did they say it was asthma?"
+        own = lex.symptoms | (_members("past_illness") if apart else frozenset())
     elif apart and concept in routing("loose_groups"):
         own |= _members(concept)
     return any(o != concept and o in own for o in others)

@@ -47,7 +47,7 @@ def read(text: str, focus: str | None = None, patient: frozenset[str] = frozense
     Any text is read; what is not understood in a question becomes a probe with the intent `unknown`.
     """
     reading = by_rule(text, focus, patient, weigh=True)
-    return Reading(tuple(weighing.acts_of(text, reading.acts)), reading.probes)
+    return Reading(weighing.acts_of(text, reading.acts), reading.probes)
 
 
 def by_rule(
@@ -97,18 +97,32 @@ def _sentence(
     return acts, probes[:MAX_PER_SENTENCE], after
 
 
+_BY_RULE = frozenset({("results", "presence"), ("relieving", "medicines")})
+"""What a rule sets apart from another intent in the same words: "Did you see anybody about it?"."""
+
+
 def _weighed(sentence: Sentence, probes: list[Probe], topic: str | None) -> list[Probe]:
     """The probes with another intent where all words together speak for that."""
     tokens = [t for clause in sentence.clauses for t in clause.tokens]
     intent = weighing.intent_of(tokens, probes)
     heard = probes[0].intent if probes else weighing.NO_PROBE
-    if intent in (heard, "none"):
-        return probes if intent == heard else []
+    topic_asked = intent == "presence" and probes and _is_topic(probes[0].concept)
+    if intent == heard or topic_asked or (heard, intent) in _BY_RULE:
+        return probes
+    if intent == "none":
+        return []
     named = [s[0] for s in find_concepts(tokens, loose=True) if s[0] != "symptom"]
     if not probes:
-        return [_as(intent, None, named, topic, sentence.text.strip())]
+        known = named or intent != "presence"  # whether there is any of what has no name here stays unknown
+        return [_as(intent, None, named, topic, sentence.text.strip())] if known else []
     changed = [_as(intent, p.concept, named, topic, p.text) if p.intent == heard else p for p in probes]
     return list(dict.fromkeys(changed))
+
+
+def _is_topic(concept: str | None) -> bool:
+    """Whether it is what a section of the history is about, as medication is: then the section is asked for."""
+    section = lexicon().section_intent.get(concept or "", "ros_")
+    return not section.startswith("ros_")
 
 
 def _as(intent: str, concept: str | None, named: Sequence[str], topic: str | None, text: str) -> Probe:

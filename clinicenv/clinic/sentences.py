@@ -14,7 +14,7 @@ from clinicenv.clinic.terms import KINDS, Name, Term, features, terms
 from clinicenv.events import Probe
 from clinicenv.story import Fact
 
-ENOUGH = 0.48
+ENOUGH = 0.52
 """The share of a question that a fact must hold to answer it."""
 ALIKE = 0.1
 """Facts whose shares are this close answer alike."""

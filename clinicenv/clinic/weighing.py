@@ -16,7 +16,7 @@ from clinicenv.events import Probe
 
 FILE = Path(__file__).resolve().parent / "knowledge" / "weights.json"
 
-MARGIN = 0.8
+MARGIN = 1.2
 """By how much another intent must outweigh the rules' (log odds)."""
 
 NO_PROBE = "-"
@@ -71,8 +71,9 @@ def kind(concept: str) -> str:
 def intent_features(tokens: Sequence[str], probes: Sequence[Probe]) -> set[str]:
     """The features of a sentence's word stems and of what the rules hear asked in it."""
     persons = lexicon().persons
-    words = [persons.get(t, t) for t in tokens[:_MOST_WORDS]]
-    spans = find_concepts(words, loose=True)
+    tokens = tokens[:_MOST_WORDS]
+    words = [persons.get(t, t) for t in tokens]
+    spans = find_concepts(tokens, loose=True)
     kinds = [kind(name) for name, _, _ in spans]
     stream = words.copy()
     for (_, start, end), what in sorted(zip(spans, kinds, strict=True), key=lambda s: -s[0][1]):
@@ -81,7 +82,7 @@ def intent_features(tokens: Sequence[str], probes: Sequence[Probe]) -> set[str]:
     features = {*words, *(f"S {what}" for what in kinds)}
     features.update([f"{one} {other}" for one, other in zip(stream, stream[1:], strict=False)])
     features.update([f"{one} _ {other}" for one, other in zip(stream, stream[2:], strict=False)])
-    features.update([f"I {name}" for name in find_intents(words, spans)])
+    features.update([f"I {name}" for name in find_intents(tokens, spans)])
     heard = probes[0].intent if probes else NO_PROBE
     features.add(f"R {heard}")
     if probes:
@@ -106,30 +107,49 @@ ACTS = ("hostile", "confidentiality")
 """The acts that are weighed; the others are heard by rule alone."""
 
 
+FAR_FROM = -1.0
+"""A line whose single words and rules alone score an act lower than this is not looked at more closely."""
+
+
+@lru_cache(maxsize=16384)
+def _alone(word: str, classes: tuple[str, ...]) -> tuple[float, ...]:
+    """What a word and its classes weigh by themselves, for each of `ACTS`."""
+    model = models()["acts"]
+    return tuple(score - bias for score, bias in zip(model.scores({word, *classes}), model.bias, strict=True))
+
+
 def act_features(text: str, acts: Iterable[str]) -> set[str]:
     """The features of a line's words and of the acts that the rules hear in it."""
-    marked = [word.split("/") for word in marks(text)]
-    words = ["^", *(word[0] for word in marked), "$"]
-    classes = [[], *([c.rstrip("123456789") for c in word[1:]] for word in marked), []]
-    features = {*words, *(c for found in classes for c in found), *(f"A {act}" for act in acts)}
-    for one, other in zip(words, words[1:], strict=False):
-        features.add(f"{one} {other}")
-    for one, other in zip(words, words[2:], strict=False):
-        features.add(f"{one} _ {other}")
-    for n, found in enumerate(classes[1:-1], 1):
-        for name in found:
-            features.add(f"{words[n - 1]} {name}")
-            features.add(f"{name} {words[n + 1]}")
-            features.update([f"{before} {name}" for before in classes[n - 1]])
+    marked = marks(text)
+    words = ["^", *[word for word, _ in marked if word], "$"]
+    features = {*words, *[f"A {act}" for act in acts]}
+    features.update([f"{one} {other}" for one, other in zip(words, words[1:], strict=False)])
+    features.update([f"{one} _ {other}" for one, other in zip(words, words[2:], strict=False)])
+    earlier: tuple[str, ...] = ()
+    for n, (word, classes) in enumerate(marked, 1):
+        features.update(classes)
+        if word and classes:
+            before, after = words[n - 1], words[n + 1]
+            for name in classes:
+                features.add(f"{before} {name}")
+                features.add(f"{name} {after}")
+                features.update([f"{one} {name}" for one in earlier])
+        earlier = classes
     return features
 
 
-def acts_of(text: str, acts: Sequence[str]) -> list[str]:
-    """The acts of a line: those that the rules hear, `ACTS` as they weigh."""
+def acts_of(text: str, acts: tuple[str, ...]) -> tuple[str, ...]:
+    """The acts of a line: those that the rules hear, `ACTS` as all its words weigh."""
     model = models()["acts"]
+    heard = set(ACTS).intersection(acts)
+    if not heard:
+        alone = [_alone(word, classes) for word, classes in marks(text)]
+        sums = map(sum, zip(model.bias, *alone, strict=True))
+        if max(sums) < FAR_FROM:
+            return acts
     scores = model.scores(act_features(text, acts))
     felt = [act for act, score in zip(model.labels, scores, strict=True) if score > 0]
-    return [
+    return (
         *(act for act in acts if act not in model.labels or act in felt),
         *(a for a in felt if a not in acts),
-    ]
+    )
