@@ -8,7 +8,7 @@ UV_PIP := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python --const
 TORCH ?= torch==2.13.0
 UV_PIP_LOCAL := $(UV_PIP) --constraint constraints-local.txt
 
-.PHONY: demo test test-local test-models lint bench clean
+.PHONY: demo test test-local test-models lint bench weights clean
 .DEFAULT_GOAL := demo
 
 # A current uv inside the venv: the pip that ships with Python 3.11 takes minutes over the same pins.
@@ -65,6 +65,11 @@ bench: $(VENV)/dev
 	$(UV_PIP) --group bench
 	$(UV_PIP) --no-deps llama-index-core==0.14.25  # holds the cl100k_base vocabulary, which tiktoken would download
 	$(BIN)/python -m benchmarks
+
+## Fits the weights of `clinicenv/clinic/weighing.py` anew, after a change of the rules or of the lines in training/.
+weights: $(VENV)/dev
+	$(UV_PIP) --group fit
+	$(BIN)/python -m training.fit
 
 clean:
 	rm -rf $(VENV) dist build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,9 +1,10 @@
 """Fits the linear models of `clinicenv/clinic/weighing.py` to the lines of this folder: `make weights`.
 
-`questions.tsv` (intent, concepts, question) and `doctor_lines.tsv` (acts, line) were written for this by writers
-who saw neither the lexicon nor any line that the tests score; lines that such a test has too were taken out.
+`questions.tsv` (intent, concepts, question) and `doctor_lines.tsv` (acts, line) were written for this, without
+sight of the lexicon or of any line that the tests score; lines that a test has too were taken out.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -33,6 +34,14 @@ INTENT_C, ACT_C = 1.5, 2.0
 def rows(name: str) -> list[list[str]]:
     """The lines of a file, by column."""
     return [line.split("\t") for line in (HERE / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
+
+
+def digest() -> str:
+    """Of all lines that the weights are fitted to and that are kept here."""
+    text = "".join(
+        (HERE / f"{name}.tsv").read_text(encoding="utf-8") for name in ("questions", "doctor_lines")
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def development() -> list[list[str]]:
@@ -94,6 +103,7 @@ def main() -> None:
     found["acts"] = packed(
         weighing.ACTS, np.concatenate([a[1] for a in acts]), coef, acts[0][3], LEAST_OF_ACTS
     )
+    found["fitted_to"] = digest()
     weighing.FILE.write_text(
         json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8"
     )

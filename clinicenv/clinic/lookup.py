@@ -21,7 +21,7 @@ DOUBT = 0.4
 BESIDE = 0.08
 """How likely a fact on the same concept must be to be told with a likelier one."""
 PROBED = 0.25
-"""How likely a fact must be that is told only to a question about just that, for this to be such a question."""
+"""How likely a fact that is only told to a question about just that must be for this to be such a question."""
 
 FEW_WORDS = 3
 
@@ -37,8 +37,8 @@ _W = {
     "holds": 5.1, "like": 2.1, "named": 2.5, "far": -1.4, "lead": -1.2, "slot": 1.4, "present": 0.3,
     "other_slot": -0.3, "found": 1.0, "one_found": 1.5, "open": 1.3, "addressed": 2.5, "not_addressed": -0.7,
 }  # fmt: skip
-"""What speaks for a fact. A conditional logit, fitted to the questions that authors wrote for the facts of all
-bundled cases, each looked up as if it were not there, and to questions for things that a case has nothing on."""
+"""What speaks for a fact. A conditional logit, fitted to the questions that authors wrote for facts of the
+bundled cases, each looked up as if it were not there, and to questions on what a case has nothing on."""
 _NONE = {"any": 2.9, "unlike": 2.4, "found": -1.4, "topic": 0.8, "unknown": -0.8, "few_words": -1.1}
 """What speaks for none."""
 

@@ -64,7 +64,7 @@ _EXAMPLE = re.compile(r"\b(?:such as|for (?:example|instance)|e\.?g\b|, say\b)",
 
 
 def _before_examples(clause: Clause, spans: list[Span]) -> list[Span]:
-    """Without those that stand as examples of what is named before them: "any heart trouble, such as pain?"."""
+    """Without those that are examples of what is named before them: "any heart trouble, such as pain?"."""
     found = _EXAMPLE.search(clause.text) if spans else None
     if not found:
         return spans

@@ -67,7 +67,7 @@ def by_rule(
 
 
 def first_asked(text: str) -> tuple[list[str], list[Probe]]:
-    """The word stems of the first sentence in which the rules hear something asked, and what; else of the last."""
+    """The stems of the first sentence in which the rules hear something asked, and what; else the last."""
     tokens, topic = [], None
     for sentence in sentences(text):
         tokens = [t for clause in sentence.clauses for t in clause.tokens]
@@ -120,7 +120,7 @@ def _weighed(sentence: Sentence, probes: list[Probe], topic: str | None) -> list
 
 
 def _is_topic(concept: str | None) -> bool:
-    """Whether it is what a section of the history is about, as medication is: then the section is asked for."""
+    """Whether it is what a section of the history is about, as medication is; that is then asked for."""
     section = lexicon().section_intent.get(concept or "", "ros_")
     return not section.startswith("ros_")
 

@@ -1,13 +1,14 @@
 """A second opinion on a sentence: linear models over all its words and what the rules make of it.
 
-The rules know phrases; these know how much each word, each pair of neighbours and the rules' own reading speak
-for an intent or a dialogue act. They were fitted by `training/fit.py` to the lines in that folder.
+The rules know phrases; these know how much each word, each pair of words and the rules' own reading speak for
+an intent or a dialogue act. They were fitted by `training/fit.py` to the lines in that folder.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from clinicenv.clinic.acts import marks
@@ -45,8 +46,9 @@ class Model:
 @cache
 def models() -> dict[str, Model]:
     """The models by name: `intents`, `acts`."""
-    found = {}
-    for name, raw in json.loads(FILE.read_text(encoding="utf-8")).items():
+    data, found = json.loads(FILE.read_text(encoding="utf-8")), {}
+    for name in ("intents", "acts"):
+        raw = data[name]
         weights = {
             feature: tuple((int(label), weight / 100) for label, weight in row.items())
             for feature, row in raw["weights"].items()
@@ -80,7 +82,7 @@ def intent_features(tokens: Sequence[str], probes: Sequence[Probe]) -> set[str]:
         stream[start:end] = [what]
     stream = ["^", *stream, "$"]
     features = {*words, *(f"S {what}" for what in kinds)}
-    features.update([f"{one} {other}" for one, other in zip(stream, stream[1:], strict=False)])
+    features.update([f"{one} {other}" for one, other in pairwise(stream)])
     features.update([f"{one} _ {other}" for one, other in zip(stream, stream[2:], strict=False)])
     features.update([f"I {name}" for name in find_intents(tokens, spans)])
     heard = probes[0].intent if probes else NO_PROBE
@@ -123,7 +125,7 @@ def act_features(text: str, acts: Iterable[str]) -> set[str]:
     marked = marks(text)
     words = ["^", *[word for word, _ in marked if word], "$"]
     features = {*words, *[f"A {act}" for act in acts]}
-    features.update([f"{one} {other}" for one, other in zip(words, words[1:], strict=False)])
+    features.update([f"{one} {other}" for one, other in pairwise(words)])
     features.update([f"{one} _ {other}" for one, other in zip(words, words[2:], strict=False)])
     earlier: tuple[str, ...] = ()
     for n, (word, classes) in enumerate(marked, 1):

@@ -23,8 +23,8 @@ def test_real_questions_that_nobody_tuned_on_are_understood() -> None:
     assert len(asked) >= 600
     held_out = u.understanding([q for q in asked if q.half == "test"])
     assert held_out.n >= 300
-    assert held_out.intent >= 0.77  # aim: 0.8
-    assert held_out.concept >= 0.87  # aim: 0.88
+    assert held_out.intent >= 0.79  # aim: 0.8
+    assert held_out.concept >= 0.86  # aim: 0.88
 
 
 @pytest.mark.skipif(not QUESTIONS.is_dir(), reason=WITHOUT)
@@ -38,8 +38,8 @@ def test_questions_of_our_own_wording_are_understood() -> None:
     asked = u.own_questions()
     assert len(asked) >= 300
     held_out = u.understanding([q for q in asked if q.half == "test"])
-    assert held_out.intent >= 0.73  # aim: 0.8
-    assert held_out.concept >= 0.81  # aim: 0.88
+    assert held_out.intent >= 0.85
+    assert held_out.concept >= 0.875  # aim: 0.88
 
 
 def test_the_labels_of_real_questions_hold_no_sentence() -> None:
@@ -51,8 +51,7 @@ def test_acts_are_heard_in_lines_that_nobody_tuned_on() -> None:
     held_out = [line for line in u.doctor_lines() if line.half == "test"]
     assert len(held_out) >= 300
     scores = u.act_scores(held_out)
-    floors = dict.fromkeys(u.ACTS, 0.85) | {"hostile": 0.77, "confidentiality": 0.84}  # aim: 0.85 each
-    assert {act: round(scores[act], 3) for act, floor in floors.items() if scores[act] < floor} == {}
+    assert {act: round(scores[act], 3) for act in u.ACTS if scores[act] < 0.85} == {}
     assert scores["all"] >= 0.85
 
 
@@ -74,14 +73,14 @@ def test_facts_are_reached_by_questions_written_without_sight_of_their_own() -> 
             asked, reached = asked + len(questions), reached + hits
             if hits < 3:
                 short.append((case, fact, hits))
-    assert reached >= 0.88 * asked
-    assert len(short) <= 40, short  # of some 1,400 facts; aim: none
+    assert reached >= 0.92 * asked
+    assert len(short) <= 28, short  # of some 1,400 facts; aim: none
 
 
 def test_on_a_named_case_hardly_any_question_is_answered_from_a_wrong_fact() -> None:
     found = u.wrong_facts()
     assert found["n"] >= 200
-    assert found["wrong"] <= 0.08  # aim: 0.03
+    assert found["wrong"] <= 0.04  # aim: 0.03
 
 
 def test_empathy_in_every_line_gains_no_more_trust_than_once() -> None:
