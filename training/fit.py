@@ -1,7 +1,7 @@
-"""Fits the linear models of `clinicenv/clinic/weighing.py` to the lines of this folder: `make weights`.
+"""Fits the models of `clinicenv/clinic/weighing.py` to the lines of this folder: `make weights`.
 
-`questions.tsv` (intent, concepts, question) and `doctor_lines.tsv` (acts, line) were written for this, without
-sight of the lexicon or of any line that the tests score; lines that a test has too were taken out.
+`questions.tsv` (intent, concepts, question) and `doctor_lines.tsv` (acts, line) were written for this,
+without sight of the lexicon or of a line that is scored in a test; lines that a test has too were taken out.
 """
 
 import hashlib

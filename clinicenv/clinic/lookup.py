@@ -21,7 +21,7 @@ DOUBT = 0.4
 BESIDE = 0.08
 """How likely a fact on the same concept must be to be told with a likelier one."""
 PROBED = 0.25
-"""How likely a fact that is only told to a question about just that must be for this to be such a question."""
+"""How likely a fact that is told only when just that is asked for must be, for it to be just that."""
 
 FEW_WORDS = 3
 
