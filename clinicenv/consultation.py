@@ -501,7 +501,7 @@ class Consultation:
 
 def _checked(actions: Acted, turn: Turn) -> list[Action]:
     """The actions as a list, or IllegalAction."""
-    acts: list[Action] = list(actions) if isinstance(actions, (list, tuple, Iterable)) else [actions]
+    acts: list[Action] = list(actions) if isinstance(actions, Iterable) else [actions]
     if not acts:
         raise IllegalAction("at least one action is needed")
     for act in acts:

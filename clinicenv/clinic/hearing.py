@@ -44,9 +44,9 @@ def _resolved(index: FactIndex, probe: Probe, turned_to: tuple[str, ...] = ()) -
     if probe.concept is None and (exact := index.worded(probe.text)):
         slot = None if exact[0].slot == "present" else exact[0].slot
         probe = Probe(slot or "presence", exact[0].concept, slot, probe.text)
-    if index.doubtful(probe):  # there is something on that, so that it must not be denied either
-        probe = Probe("unknown", text=probe.text)
     facts = index.find(probe, turned_to)
+    if not facts and index.doubtful(probe):  # there is something on that: it must not be denied
+        return replace(unknown := Probe("unknown", text=probe.text), facts=index.find(unknown, turned_to))
     return replace(probe, facts=facts, concept=index.topic(probe, facts))
 
 

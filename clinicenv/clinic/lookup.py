@@ -115,8 +115,8 @@ class FactIndex:
         return self._recorded(probe)
 
     def doubtful(self, probe: Probe) -> bool:
-        """Whether there are facts on what is named, but it is not clear that they are meant."""
-        return bool(probe.concept and probe.text and not self.find(probe) and self._recorded(probe))
+        """Of a question for which none was found: whether there are facts on what it names all the same."""
+        return bool(probe.concept and probe.text and self._recorded(probe))
 
     def topic(self, probe: Probe, facts: tuple[str, ...]) -> str | None:
         """What a probe is about once its facts are known: where they are on something else, that."""

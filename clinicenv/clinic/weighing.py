@@ -12,12 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from clinicenv.clinic.acts import marks
-from clinicenv.clinic.lexicon import find_concepts, find_intents, lexicon
+from clinicenv.clinic.lexicon import find_concepts, find_intents, in_family, lexicon, routing
+from clinicenv.clinic.naming import is_illness
 from clinicenv.events import Probe
 
 FILE = Path(__file__).resolve().parent / "knowledge" / "weights.json"
 
-MARGIN = 1.2
+MARGIN = 1.5
 """By how much another intent must outweigh the rules' (log odds)."""
 
 NO_PROBE = "-"
@@ -103,6 +104,56 @@ def intent_of(tokens: Sequence[str], probes: Sequence[Probe]) -> str:
     if own not in model.labels:
         return heard
     return model.labels[best] if scores[best] > scores[model.labels.index(own)] + MARGIN else heard
+
+
+_BY_RULE = frozenset({("results", "presence"), ("relieving", "medicines")})
+"""What a rule sets apart from another intent in the same words: "Did you see anybody about it?"."""
+
+
+def weighed(tokens: Sequence[str], probes: list[Probe], topic: str | None, text: str) -> list[Probe]:
+    """The probes of a sentence, with another intent where all its words together speak for that."""
+    intent = intent_of(tokens, probes)
+    heard = probes[0].intent if probes else NO_PROBE
+    topic_asked = intent == "presence" and probes and _is_topic(probes[0].concept)
+    if intent == heard or topic_asked or (heard, intent) in _BY_RULE:
+        return probes
+    if intent == "none":
+        return []
+    named = [s[0] for s in find_concepts(tokens, loose=True) if s[0] != "symptom"]
+    if not probes:
+        known = named or intent != "presence"  # whether there is any of what has no name here stays unknown
+        return [_as(intent, None, named, topic, text)] if known else []
+    changed = [_as(intent, p.concept, named, topic, p.text) if p.intent == heard else p for p in probes]
+    return list(dict.fromkeys(changed))
+
+
+def _is_topic(concept: str | None) -> bool:
+    """Whether it is what a section of the history is about, as medication is; that is then asked for."""
+    section = lexicon().section_intent.get(concept or "", "ros_")
+    return not section.startswith("ros_")
+
+
+def _as(intent: str, concept: str | None, named: Sequence[str], topic: str | None, text: str) -> Probe:
+    """A probe with an intent that the rules did not hear, on what they did or on what is named."""
+    lex = lexicon()
+    wanted = lex.intents.get(intent)
+    if wanted and wanted.concept and not wanted.slot:  # a section of the history
+        things = [in_family(c) if intent == "family" else c for c in (concept, *named) if c]
+        if intent == "previous_episodes":
+            own = [c for c in things if c in lex.symptoms]
+        else:
+            own = [c for c in things if lex.section_intent.get(c) == intent]
+            if not own and concept and concept not in lex.symptoms and concept not in lex.section_intent:
+                own = [concept]  # coffee in a question on the diet
+        return Probe(intent, own[0] if own else wanted.concept, None, text)
+    if wanted and not wanted.slot:
+        ill = [c for c in (concept, *named) if c in lex.symptoms or (c and is_illness(c))]
+        return Probe(intent, ill[0] if ill and intent == "results" else None, None, text)
+    found = concept or next(iter(named), None)
+    if wanted and wanted.slot and (found is None or found not in lex.symptoms):
+        other = topic if wanted.slot in routing("circumstantial_slots") or found not in named else found
+        found = next((c for c in named if c in lex.symptoms), other)
+    return Probe(intent, found, wanted.slot if wanted else None, text)
 
 
 ACTS = ("hostile", "confidentiality")
