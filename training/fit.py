@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.feature_extraction import DictVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from benchmarks import understanding
 from clinicenv.clinic import router, weighing
@@ -28,7 +26,7 @@ EVERY = 6
 """Each so many-th question is a line without these acts."""
 
 INTENT_C, ACT_C = 1.5, 2.0
-"""Inverse strengths of the penalty, chosen by leaving one writer out."""
+"""Inverse strengths of the penalty, chosen on the lines of writers left out of the fit."""
 
 
 def rows(name: str) -> list[list[str]]:
@@ -74,6 +72,9 @@ def fitted(
     features: list[set[str]], labels: Sequence[object], c: float, often: int = 1
 ) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
     """Classes, biases, weights (classes x features), names of the features."""
+    from sklearn.feature_extraction import DictVectorizer  # here: the tests read the lines without it
+    from sklearn.linear_model import LogisticRegression
+
     seen = Counter(name for f in features for name in f)
     vectoriser = DictVectorizer()
     x = vectoriser.fit_transform([{name: 1.0 for name in f if seen[name] >= often} for f in features])

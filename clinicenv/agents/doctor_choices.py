@@ -14,7 +14,8 @@ DANGER = 0.02
 
 
 def worth_asking(notes: Notes, barred: frozenset[str]) -> list[str]:
-    """Up to three findings that tell most, of those not asked yet and not `barred`."""
+    """The three findings that tell most, of those not asked yet and not `barred`: a history is taken whole,
+    however clear the case may seem."""
     return list(
         _next_findings(
             (notes.age, notes.sex),
@@ -32,7 +33,7 @@ def _next_findings(
     tests: tuple[tuple[str, Shown], ...],
     asked: frozenset[str],
 ) -> tuple[str, ...]:
-    return tuple(next_findings(Evidence(*who, dict(findings), dict(tests)), 3, asked))
+    return tuple(next_findings(Evidence(*who, dict(findings), dict(tests)), 3, asked, least=0.0))
 
 
 def telling_signs(notes: Notes, most: int) -> list[str]:

@@ -289,11 +289,13 @@ def _signs() -> dict[str, Observation]:
     return {sign: observation(SIGN_BACKGROUND, by_disease) for sign, by_disease in rates.items()}
 
 
-def next_findings(evidence: Evidence, n: int, asked: Collection[str] = ()) -> list[str]:
-    """Up to `n` concepts most worth asking about, best first; fewer where the rest would tell nothing."""
+def next_findings(
+    evidence: Evidence, n: int, asked: Collection[str] = (), least: float = LEAST_GAIN
+) -> list[str]:
+    """Up to `n` concepts most worth asking about, best first; none that would tell less than `least`."""
     gains = gains_of_findings(_posterior(evidence), {*asked, *evidence.findings})
     best = sorted(gains, key=lambda concept: (-gains[concept], concept))[:n]
-    return [concept for concept in best if gains[concept] >= LEAST_GAIN]
+    return [concept for concept in best if gains[concept] >= least]
 
 
 def next_tests(evidence: Evidence, n: int, ordered: Collection[str] = ()) -> list[str]:

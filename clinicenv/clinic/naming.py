@@ -57,6 +57,9 @@ def heads_of(clause: Clause, spans: list[Span], *, named: bool) -> tuple[list[st
         circumstances[name] = None
     apart = _JOINS.isdisjoint(tokens) and not clause.breaks
     kept = [h for h in heads if not _gives_way(h, (*heads, *circumstances), apart=apart)]
+    groups = [h for h in kept if lexicon().section_intent.get(h, "").startswith("ros_")]
+    if groups and kept[0] == groups[0]:  # "any trouble with your hormones, thyroid, glands?"
+        kept = [h for h in kept if h == groups[0] or not is_a(h, groups[0])]
     return kept or list(heads), [c for c in circumstances if c not in heads]
 
 
@@ -99,7 +102,7 @@ def _gives_way(concept: str, others: Iterable[str], *, apart: bool) -> bool:
         "collateral",
     ):  # "any past history of headaches", "did they say it was asthma?"
         own = lex.symptoms | (_members("past_illness") if apart else frozenset())
-    elif apart and concept in routing("loose_groups"):
+    elif concept in routing("loose_groups") and (apart or concept == "pain"):
         own |= _members(concept)
     return any(o != concept and o in own for o in others)
 

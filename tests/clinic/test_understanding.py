@@ -24,7 +24,7 @@ def test_real_questions_that_nobody_tuned_on_are_understood() -> None:
     held_out = u.understanding([q for q in asked if q.half == "test"])
     assert held_out.n >= 300
     assert held_out.intent >= 0.79  # aim: 0.8
-    assert held_out.concept >= 0.86  # aim: 0.88
+    assert held_out.concept >= 0.87  # aim: 0.88
 
 
 @pytest.mark.skipif(not QUESTIONS.is_dir(), reason=WITHOUT)

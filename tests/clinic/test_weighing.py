@@ -1,7 +1,6 @@
 """What all words of a sentence say beside the rules, and what the weights were fitted to."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -9,34 +8,24 @@ from benchmarks import understanding as u
 from clinicenv.clinic import weighing
 from clinicenv.clinic.lexicon import normalise
 from clinicenv.clinic.router import by_rule, read
-
-TRAINING = Path(__file__).resolve().parents[2] / "training"
-
-
-def lines(name: str) -> list[list[str]]:
-    return [line.split("\t") for line in (TRAINING / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
+from training import fit
 
 
 def test_no_line_that_scores_the_router_was_fitted_to() -> None:
-    questions = {tuple(normalise(text)) for _, _, text in lines("questions")}
+    questions = {tuple(normalise(text)) for _, _, text in fit.rows("questions")}
     assert len(questions) > 7000
     scored = [q.text for q in u.own_questions()]
     scored += [q for facts in u.reach().values() for asked in facts.values() for q in asked]
     if u.QUESTIONS.is_dir():
         scored += [q.text for q in u.real_questions(u.QUESTIONS)]
     assert questions.isdisjoint(tuple(normalise(text)) for text in scored)
-    said = {tuple(normalise(text)) for _, text in lines("doctor_lines")}
+    said = {tuple(normalise(text)) for _, text in fit.rows("doctor_lines")}
     assert said.isdisjoint(tuple(normalise(line.text)) for line in u.doctor_lines())
 
 
 def test_the_weights_are_those_of_the_lines_that_stand_here() -> None:
-    import hashlib
-
-    text = "".join(
-        (TRAINING / f"{name}.tsv").read_text(encoding="utf-8") for name in ("questions", "doctor_lines")
-    )
     fitted_to = json.loads(weighing.FILE.read_text(encoding="utf-8"))["fitted_to"]
-    assert fitted_to == hashlib.sha256(text.encode()).hexdigest()[:16], "run `make weights`"
+    assert fitted_to == fit.digest(), "run `make weights`"
 
 
 @pytest.mark.parametrize(
