@@ -60,7 +60,7 @@ def patient(found: dict[str, Any]) -> list[str]:
     worst = min(acts, key=lambda act: acts[act])
     rows = [
         (f"questions of our own wording, {u['own']['n']} held out: intent, concept",
-         f"{u['own']['intent']:.0%}, {u['own']['concept']:.0%}"),
+         f"{u['own']['intent']:.1%}, {u['own']['concept']:.1%}"),
         (f"acts in {u['acts']['n']} held-out lines of doctors: F1 over all, of the worst (`{worst}`)",
          f"{u['acts']['all']:.2f}, {acts[worst]:.2f}"),
         (f"answers from a wrong fact, of {u['wrong_facts']['n']} questions on `{understanding.NAMED}`",
@@ -75,7 +75,7 @@ def patient(found: dict[str, Any]) -> list[str]:
             0,
             (
                 f"real doctors' questions, {r['n']} held out: intent, concept",
-                f"{r['intent']:.0%}, {r['concept']:.0%}",
+                f"{r['intent']:.1%}, {r['concept']:.1%}",
             ),
         )
         rows.insert(
