@@ -53,17 +53,19 @@ def _labelled(row: dict[str, str], text: str) -> Labelled:
     return Labelled(text, row["half"], frozenset(row["intent"].split("|")), _concepts(row["concepts"]), by)
 
 
+def real_sentences(folder: Path) -> dict[tuple[str, int], str]:
+    """What real doctors asked, by file and row, from the data set's folder."""
+    return {
+        (file.stem, row): json.loads(line)["question"]
+        for file in sorted(folder.glob("*.jsonl"))
+        for row, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+    }
+
+
 def real_questions(folder: Path) -> list[Labelled]:
-    """The questions of real doctors, from the data set's folder."""
-    sentences: dict[str, list[str]] = {}
-    found = []
-    for row in _rows("questions.tsv"):
-        name = row["source"]
-        if name not in sentences:
-            lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-            sentences[name] = [json.loads(line)["question"] for line in lines]
-        found.append(_labelled(row, sentences[name][int(row["row"]) - 1]))
-    return found
+    """The labelled questions of real doctors."""
+    sentences = real_sentences(folder)
+    return [_labelled(row, sentences[row["source"], int(row["row"])]) for row in _rows("questions.tsv")]
 
 
 def own_questions() -> list[Labelled]:

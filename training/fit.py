@@ -1,11 +1,14 @@
 """Fits the models of `clinicenv/clinic/weighing.py` to the lines of this folder: `make weights`.
 
 `questions.tsv` (intent, concepts, question) and `doctor_lines.tsv` (acts, line) were written for this,
-without sight of the lexicon or of a line that is scored in a test; lines that a test has too were taken out.
+without sight of the lexicon or of a line that is scored in a test; `real_questions.tsv` (source, row, intent,
+concepts) labels what real doctors asked, whose sentences stay in their data set. Lines that a test has too were
+taken out.
 """
 
 import hashlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,20 +37,23 @@ def rows(name: str) -> list[list[str]]:
     return [line.split("\t") for line in (HERE / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
 
 
+FILES = ("questions", "real_questions", "doctor_lines")
+
+
 def digest() -> str:
-    """Of all lines that the weights are fitted to and that are kept here."""
-    text = "".join(
-        (HERE / f"{name}.tsv").read_text(encoding="utf-8") for name in ("questions", "doctor_lines")
-    )
+    """Of all lines and labels that the weights are fitted to and that are kept here."""
+    text = "".join((HERE / f"{name}.tsv").read_text(encoding="utf-8") for name in FILES)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def development() -> list[list[str]]:
-    """The questions that the rules were developed on; without the data set of real ones, only our own."""
-    asked = understanding.own_questions()
-    if understanding.QUESTIONS.is_dir():
-        asked += understanding.real_questions(understanding.QUESTIONS)
-    return [["|".join(sorted(q.intents)), "", q.text] for q in asked if q.half == "dev"]
+    """The questions that the rules were developed on, our own and real ones."""
+    if not understanding.QUESTIONS.is_dir():
+        sys.exit(f"The real questions are not in {understanding.QUESTIONS}; without them the fit is another.")
+    asked = understanding.own_questions() + understanding.real_questions(understanding.QUESTIONS)
+    sentences = understanding.real_sentences(understanding.QUESTIONS)
+    real = [[intent, concepts, sentences[f, int(n)]] for f, n, intent, concepts in rows("real_questions")]
+    return real + [["|".join(sorted(q.intents)), "", q.text] for q in asked if q.half == "dev"]
 
 
 def intent_data(lines: Sequence[Sequence[str]]) -> tuple[list[set[str]], list[str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from clinicenv.clinic.lexicon import normalise
-from clinicenv.story import Belief, Cue, Decision, Informant, Needs, Patient
+from clinicenv.story import Belief, Cue, Decision, Identity, Informant, Needs, Patient
 
 CUE_TURNS = 2
 """Within how many of the doctor's turns a cue must be answered to count as picked up."""
@@ -21,6 +21,16 @@ _SENTENCE = re.compile(r"[^.?!;\n]+[.?!;\n]*")
 _NOT = frozenset({"not", "no", "never", "without", "nor", "cannot"})
 _TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "doctor", "the", "and"})
 _ADDRESSES = "ask say think tell notice saw see speak talk hear know add view word"
+_TITLED = re.compile(r"\b(mr|mrs|ms|miss)\b\.? +([^\W\d_]+)", re.IGNORECASE)
+_CALLED = re.compile(
+    r"(?:^|[.?!;]\s*)(?:(?:and|so|now|well|hello|hi)\W+)*([a-z]+)\s*,|,\s*([a-z]+)\W*(?:$|[.?!;])"
+)
+"""Who is spoken to: the word before the first comma of a sentence, the one after its last."""
+_CHILD = 16
+"""Who is younger is not called Mr or Ms."""
+
+RELATIONS = ("mother mum mom mam", "father dad", "wife", "husband", "son boy", "daughter girl")
+"""Words for the same relation."""
 
 
 def says(text: str, words: str, *, stated: bool = True) -> bool:
@@ -139,17 +149,26 @@ def _puts_right(text: str, belief: Belief) -> bool:
 
 def addressed(text: str, patient: Patient) -> tuple[str, ...]:
     """The other people in the room, by id, to whom a line turns."""
-    return tuple(o.id for o in patient.others if _addresses(text, o, patient.identity.name))
+    return tuple(o.id for o in patient.others if _addresses(text, o, patient.identity))
 
 
-def _addresses(text: str, other: Informant, patient: str) -> bool:
-    """By a name that is not the patient's too, or as in "may I ask your daughter what she saw?"."""
-    words = _plain_words(text)
-    names = {w for w in _plain_words(other.name) if len(w) > 2} - _TITLES - _plain_words(patient)
-    if names & words:
+def _addresses(text: str, other: Informant, patient: Identity) -> bool:
+    """By a name that is not the patient's too, by "Mum, ...", or as in "may I ask your daughter?"."""
+    words, own = _plain_words(text), _plain_words(other.name)
+    names = {w for w in own if len(w) > 2} - _TITLES - _plain_words(patient.name)
+    if names & words or any(_not_the_patient(*found, own, patient) for found in _TITLED.findall(text)):
         return True
     relation = _plain_words(other.relation)
+    same = relation.union(*(group.split() for group in RELATIONS if relation & set(group.split())))
+    if same & {word for found in _CALLED.findall(text.lower()) for word in found}:
+        return True
     return bool(relation) and relation <= words and not set(normalise(_ADDRESSES)).isdisjoint(normalise(text))
+
+
+def _not_the_patient(title: str, name: str, own: set[str], patient: Identity) -> bool:
+    """Whether it is a title and name that the patient cannot be called by: "Mrs Bevan" to her daughter."""
+    sex = "male" if title.lower() == "mr" else "female"
+    return name.lower() in own and (patient.age < _CHILD or patient.sex not in (sex, "unknown", "intersex"))
 
 
 def _plain_words(text: str) -> set[str]:

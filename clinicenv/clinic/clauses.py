@@ -165,4 +165,4 @@ def _cut(text: str) -> list[Clause]:
 def _only_names(tokens: list[str]) -> bool:
     """Whether a clause is a bare list, as in "No fever, cough, any rash?"."""
     named = {i for _, start, end in find_concepts(tokens) for i in range(start, end)}
-    return all(i in named or t in ("no", "or", "and", "any") for i, t in enumerate(tokens))
+    return all(i in named or t in ("no", "or", "and", "any", "like", "say") for i, t in enumerate(tokens))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from clinicenv.clinic.agenda import Agenda, addressed
+from clinicenv.clinic.agenda import RELATIONS, Agenda, addressed
 from clinicenv.clinic.lexicon import normalise
 from clinicenv.clinic.lookup import FactIndex
 from clinicenv.clinic.router import read
@@ -60,7 +60,6 @@ def _understood(
     return reading.acts, tuple(_resolved(index, p, turned_to) for p in reading.probes)
 
 
-_RELATIONS = ("mother mum mom mam", "father dad", "wife", "husband", "son boy", "daughter girl")
 _MINE = re.compile(r"\bmy (\w+)", re.IGNORECASE)
 
 
@@ -68,7 +67,7 @@ _MINE = re.compile(r"\bmy (\w+)", re.IGNORECASE)
 def _patient(name: str, opening: tuple[str, ...]) -> frozenset[str]:
     """The stems of what the one who speaks for the patient calls the patient: "my mother", Irene."""
     own = {word.lower() for line in opening for word in _MINE.findall(line)}
-    words = [w for group in _RELATIONS if own & set(group.split()) for w in group.split()]
+    words = [w for group in RELATIONS if own & set(group.split()) for w in group.split()]
     names = [n for n in name.split()[:1] if n.lower() not in words]
     return frozenset(normalise(" ".join((*words, *names))))
 

@@ -41,8 +41,8 @@ def heads_of(clause: Clause, spans: list[Span], *, named: bool) -> tuple[list[st
     tokens = clause.tokens
     heads: dict[str, None] = {}
     circumstances: dict[str, None] = {}
-    spans = _before_examples(clause, spans)
-    behind = _behind(tokens)
+    spans = _without_lead_in(_before_examples(clause, spans), tokens)
+    behind = behind_from(tokens)
     aside, last = False, 0
     for n, (name, start, end) in enumerate(spans):
         listed = n > 0 and _only_between(tokens[last:start])
@@ -56,7 +56,12 @@ def heads_of(clause: Clause, spans: list[Span], *, named: bool) -> tuple[list[st
         del heads[name]
         circumstances[name] = None
     apart = _JOINS.isdisjoint(tokens) and not clause.breaks
-    kept = [h for h in heads if not _gives_way(h, (*heads, *circumstances), apart=apart)]
+    beside = _side_by_side(spans, clause)
+    kept = [
+        h
+        for h in heads
+        if not _gives_way(h, [o for o in (*heads, *circumstances) if (h, o) not in beside], apart=apart)
+    ]
     groups = [h for h in kept if lexicon().section_intent.get(h, "").startswith("ros_")]
     if groups and kept[0] == groups[0]:  # "any trouble with your hormones, thyroid, glands?"
         kept = [h for h in kept if h == groups[0] or not is_a(h, groups[0])]
@@ -72,7 +77,20 @@ def _before_examples(clause: Clause, spans: list[Span]) -> list[Span]:
     if not found:
         return spans
     ahead = len(normalise(clause.text[: found.start()]))
-    return [s for s in spans if s[1] < ahead] or spans
+    return [s for s in spans if s[1] < ahead and s[0] != "family_history"] or spans
+
+
+def _without_lead_in(spans: list[Span], tokens: list[str]) -> list[Span]:
+    """Without "been diagnosed" and "your history" before what they lead to: "diagnosed with asthma or gout?"."""
+    led = [
+        s
+        for n, s in enumerate(spans)
+        if s[0] == "past_illness"
+        and n + 1 < len(spans)
+        and is_illness(spans[n + 1][0])
+        and not routing("leads_to_illness").isdisjoint(tokens[s[1] : spans[n + 1][1]])
+    ]
+    return [s for s in spans if s not in led]
 
 
 def _background(heads: Iterable[str], spans: list[Span], tokens: list[str]) -> list[str]:
@@ -87,6 +105,17 @@ def _background(heads: Iterable[str], spans: list[Span], tokens: list[str]) -> l
         for gap in [tokens[end:start]]
     )
     return [] if joined or len(behind) == len(heads) else behind  # "any cuts or injuries" asks for both
+
+
+def _side_by_side(spans: list[Span], clause: Clause) -> set[tuple[str, str]]:
+    """The pairs that "or" or a comma sets side by side: "sweating or night sweats" asks for both."""
+    found = set()
+    for (one, _, end), (other, start, _) in pairwise(spans):
+        gap = clause.tokens[end:start]
+        apart = "or" in gap or any(end <= b <= start for b in clause.breaks)
+        if apart and _only_between(gap) and "anything" not in clause.tokens[start:]:
+            found |= {(one, other), (other, one)}
+    return {pair for pair in found if routing("loose").isdisjoint(pair)}
 
 
 def _only_between(gap: list[str]) -> bool:
@@ -107,7 +136,7 @@ def _gives_way(concept: str, others: Iterable[str], *, apart: bool) -> bool:
     return any(o != concept and o in own for o in others)
 
 
-def _behind(tokens: list[str]) -> int:
+def behind_from(tokens: list[str]) -> int:
     """Where "when ...", "after ..." or the like begins; not of "when did it start", "if you could"."""
     for k, word in enumerate(tokens[:-1]):
         ahead = tokens[k + 1 : k + (3 if word == "if" else 2)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clinicenv.clinic.clauses import Clause
 from clinicenv.clinic.lexicon import WEAK, Intent, find_intents, in_family, lexicon, routing
-from clinicenv.clinic.naming import Span, heads_of, is_a, is_illness
+from clinicenv.clinic.naming import Span, behind_from, heads_of, is_a, is_illness
 from clinicenv.events import Probe
 
 
@@ -74,6 +74,7 @@ def _question(clause: Clause, spans: list[Span], topic: str | None) -> _Question
         whole=whole,
     )
     _of_relatives(question)
+    _of_places(question)
     question.sections = [s for s in question.sections if not any(is_a(h, s.concept) for h in question.heads)]
     return question
 
@@ -143,6 +144,19 @@ def _of_relatives(question: _Question) -> None:
     question.heads = [h for h in mapped if h != "family_history"] or ["family_history"]
     question.circumstances, question.slots = [], []
     question.sections = [s for s in question.sections if s.id == "family"]
+
+
+def _of_places(question: _Question) -> None:
+    """Pain or symptoms "in your knee" are of that part of the body."""
+    symptoms = question.whole and not (question.heads or question.circumstances or question.sections)
+    if not (symptoms or question.heads == ["pain"]) or any(s.slot == "radiation" for s in question.slots):
+        return
+    tokens, behind = question.tokens, behind_from(question.tokens)
+    for name, start, end in lexicon().site_table.find(tokens):
+        if 0 < start < behind and tokens[start - 1] in routing("whereabouts") | routing("places"):
+            if routing("no_part").isdisjoint(tokens[start:end]):
+                question.heads, question.whole = [name], False
+            return
 
 
 def _probes(question: _Question) -> list[Probe]:

@@ -18,7 +18,7 @@ from clinicenv.events import Probe
 
 FILE = Path(__file__).resolve().parent / "knowledge" / "weights.json"
 
-MARGIN = 1.5
+MARGIN = 0.7
 """By how much another intent must outweigh the rules' (log odds)."""
 
 NO_PROBE = "-"
