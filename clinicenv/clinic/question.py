@@ -147,15 +147,21 @@ def _of_relatives(question: _Question) -> None:
 
 
 def _of_places(question: _Question) -> None:
-    """Pain or symptoms "in your knee" are of that part of the body."""
-    symptoms = question.whole and not (question.heads or question.circumstances or question.sections)
-    if not (symptoms or question.heads == ["pain"]) or any(s.slot == "radiation" for s in question.slots):
+    """Pain or symptoms "in your knee" are of that part of the body; so is what is asked of a joint."""
+    if question.circumstances or question.sections or any(s.slot == "radiation" for s in question.slots):
         return
     tokens, behind = question.tokens, behind_from(question.tokens)
+    of_joint = bool(question.slots) and not (question.heads or question.whole or question.topic)
+    if not (of_joint or question.heads == ["pain"] or (question.whole and not question.heads)):
+        return
     for name, start, end in lexicon().site_table.find(tokens):
-        if 0 < start < behind and tokens[start - 1] in routing("whereabouts") | routing("places"):
-            if routing("no_part").isdisjoint(tokens[start:end]):
-                question.heads, question.whole = [name], False
+        part = tokens[start:end]
+        before = tokens[start - 1] if start else ""
+        placed = start < behind and before in routing("whereabouts") | routing("places")
+        if (placed and not of_joint and routing("no_part").isdisjoint(part)) or (
+            of_joint and not routing("joints").isdisjoint(part)
+        ):
+            question.heads, question.whole = [name], False
             return
 
 
@@ -174,7 +180,7 @@ def _probes(question: _Question) -> list[Probe]:
         first = question.resorts[0]
         found = [question.probe(first, lex.intents[first].concept)]
     if not found and _THING.match(_line(question.tokens)):
-        found = [question.probe("presence", None)]
+        found = [question.probe("presence", "symptom" if question.whole else None)]
     return found
 
 
