@@ -32,6 +32,8 @@ _PROSE = frozenset({"agentclinic"})
 """Formats of import whose facts are sentences that somebody else wrote: their concepts are guesses."""
 
 _OPEN = frozenset({"opening", "tell_me_more", "anything_else"})
+_OF_TELLER = _OPEN | {"ideas", "concerns", "expectations", "impact", "support", "unknown"}
+"""Intents that ask somebody who is addressed for that person's own view."""
 _ASKS_NO_FACT = frozenset({"consent", "medical_opinion"})
 _W = {
     "holds": 5.1, "like": 2.1, "named": 2.5, "far": -1.4, "lead": -1.2, "slot": 1.4, "present": 0.3,
@@ -101,7 +103,21 @@ class FactIndex:
         found = self._led_to(probe)
         if not probe.text or probe.slot == "association":
             return found
+        if turned_to and probe.intent in _OF_TELLER and (theirs := self._known_to(turned_to)):
+            return self._told_by(theirs, probe, turned_to)
         return self._weighed(probe, found, turned_to)
+
+    def _known_to(self, others: Collection[str]) -> tuple[str, ...]:
+        """The facts that only other people in the room can tell."""
+        return tuple(f.id for f in self.facts if f.unlock and f.unlock.informant in others)
+
+    def _told_by(self, theirs: tuple[str, ...], probe: Probe, turned_to: Collection[str]) -> tuple[str, ...]:
+        """What somebody else tells who is asked for a view: all to an open question, else the likeliest."""
+        if probe.intent in _OPEN:
+            return theirs
+        chances = self._chances(probe, theirs, turned_to)
+        best = max(theirs, key=chances.__getitem__)
+        return (best,) if chances[best] >= PROBED else ()
 
     def _led_to(self, probe: Probe) -> tuple[str, ...]:
         """What intent, concept and slot lead to, whatever the words."""

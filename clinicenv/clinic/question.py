@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clinicenv.clinic.clauses import Clause
 from clinicenv.clinic.lexicon import WEAK, Intent, find_intents, in_family, lexicon, routing
@@ -197,6 +197,8 @@ def _found(question: _Question) -> list[Probe]:
     if both and "anything_else" in question.others and routing("together").intersection(question.tokens):
         return [question.probe("association", both[0], "association")]
     _settle_sections(question)
+    if not routing("affected").isdisjoint(question.heads):  # "has it affected your sleep?"
+        question.sections = [s for s in question.sections if s.id != "impact"]
     views = [*question.heads, *(s.concept for s in question.sections if s.concept)]
     views = [c for c in views if lexicon().concepts[c].parent == "perspective"]
     if views:
@@ -212,6 +214,9 @@ def _is_review(heads: Iterable[str]) -> bool:
 
 def _settle_sections(question: _Question) -> None:
     """Either the concepts named or the section meant: "appendix removal" is an operation, no pain."""
+    if any(s.id == "timing" for s in question.slots) and question.heads:  # "the itch, more in bed at night?"
+        question.sections = [s for s in question.sections if s.id != "sleep"]
+        question.heads = [h for h in question.heads if h != "sleep_problem"] or question.heads
     over = [s for s in question.sections if s.id in routing("over_concepts")]
     if over and question.heads:
         question.heads, question.slots = [], []
@@ -231,8 +236,12 @@ def _of_medicines(question: _Question) -> None:
     remedies = [h for h in question.heads if h in lex.remedies]
     if not remedies:
         return
-    if "allergy" in question.heads:  # "any allergies at all, to medicines?"
-        question.heads = [h for h in question.heads if h not in (*remedies, "allergy")] + ["drug_allergy"]
+    if not {"allergy", "drug_allergy"}.isdisjoint(question.heads):  # "any allergies at all, to medicines?"
+        others = [h for h in question.heads if h not in (*remedies, "allergy", "drug_allergy")]
+        question.heads = [*others, "drug_allergy"]
+        return
+    if "rash" in question.heads and not routing("does").isdisjoint(question.tokens):  # "has one given you a rash?"
+        question.heads = ["drug_allergy"]
         return
     if len(remedies) > 1 and "or" not in question.tokens:
         question.heads = [h for h in question.heads if h != "medication"]
@@ -249,16 +258,24 @@ def _of_medicines(question: _Question) -> None:
         question.slots = [lex.intents["relieving"]]
     elif question.names("adherence"):
         question.heads = [h for h in question.heads if h not in remedies]
-        question.heads.insert(0, "adherence")
+        question.heads.insert(0, _adherence(question.tokens))
         question.slots = []
     elif "for" in question.tokens:  # "tablets for asthma"
         question.heads += [c for c in question.circumstances if c not in lex.symptoms]
         question.circumstances, question.slots = [], [s for s in question.slots if s.id != "relieving"]
 
 
+def _adherence(tokens: list[str]) -> str:
+    """Whether it is asked for missed doses, or how a medicine is taken at all."""
+    return "adherence" if routing("missing").isdisjoint(tokens) else "missed_doses"
+
+
 def _plain_probes(question: _Question) -> list[Probe]:
     """Of a clause that asks for no attribute: whether there is any, a section, or an open question."""
     sections = [question.probe(s.id, s.concept) for s in question.sections]
+    if any(s.id == "adherence" for s in question.sections):
+        missed = _adherence(question.tokens)
+        sections = [replace(p, concept=missed) if p.concept == "adherence" else p for p in sections]
     if "tell_me_more" in question.others and "opening" not in question.others:
         found = [question.about(h) for h in question.heads]
         found = [question.probe("tell_me_more", p.concept) if p.intent == "presence" else p for p in found]
@@ -349,6 +366,8 @@ def _subjects(question: _Question) -> list[str | None]:
             named = [h for h in named if h not in routing("circumstances") or is_a(h, topic) or h in own]
         apart = kinds == {"association"} or not points  # "any other symptoms apart from the cough?"
         beside = [c for c in beside if apart and c not in routing("circumstances")]
+        if not lexicon().symptoms.isdisjoint(named):  # "does exercise bring on the pain?"
+            named = [h for h in named if h in lexicon().symptoms]
     if question.whole or not routing("pronouns").isdisjoint(tokens):  # "did it start on holiday?"
         named, beside, meant = (
             [c for c in cs if c not in routing("settings")] for cs in (named, beside, meant)

@@ -143,7 +143,7 @@ def _as(intent: str, concept: str | None, named: Sequence[str], topic: str | Non
             own = [c for c in things if c in lex.symptoms]
         else:
             own = [c for c in things if lex.section_intent.get(c) == intent]
-            if not own and concept and concept not in lex.symptoms and concept not in lex.section_intent:
+            if not own and concept and intent == "diet" and concept not in lex.symptoms:
                 own = [concept]  # coffee in a question on the diet
         return Probe(intent, own[0] if own else wanted.concept, None, text)
     if wanted and not wanted.slot:
