@@ -24,8 +24,9 @@ _ADDRESSES = "ask say think tell notice saw see speak talk hear know add view wo
 _TITLED = re.compile(r"\b(mr|mrs|ms|miss)\b\.? +([^\W\d_]+)", re.IGNORECASE)
 _CALLED = re.compile(
     r"(?:^|[.?!;]\s*)(?:(?:and|so|now|well|hello|hi)\W+)*([a-z]+)\s*,|,\s*([a-z]+)\W*(?:$|[.?!;])"
+    r"|\bas (?:her|his|the) ([a-z]+)\b"
 )
-"""Who is spoken to: the word before the first comma of a sentence, the one after its last."""
+"""Who is spoken to: the word before the first comma of a sentence, the one after its last; "as her mum"."""
 _CHILD = 16
 """Who is younger is not called Mr or Ms."""
 

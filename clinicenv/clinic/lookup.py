@@ -191,8 +191,10 @@ class FactIndex:
             + _by_teller(f, turned_to)
             for f in self.facts
         }
+        theirs = self._known_to(turned_to)
         for i in found:
-            scores[i] += _W["found"] + _W["one_found"] / len(found)
+            if not theirs or i in theirs:  # who is addressed is asked for what only they know
+                scores[i] += _W["found"] + _W["one_found"] / len(found)
         none = _NONE["any"] + _NONE["unlike"] * (1 - max(like.values(), default=0.0))
         none += _NONE["found"] if found else 0.0
         none += _NONE["topic"] if probe.concept or probe.slot else 0.0
