@@ -28,7 +28,7 @@ OFTEN = 2
 EVERY = 6
 """Each so many-th question is a line without these acts."""
 
-INTENT_C, ACT_C = 1.5, 2.0
+INTENT_C, ACT_C = 4.0, 2.0
 """Inverse strengths of the penalty, chosen on the lines of writers left out of the fit."""
 
 

@@ -240,7 +240,9 @@ def _of_medicines(question: _Question) -> None:
         others = [h for h in question.heads if h not in (*remedies, "allergy", "drug_allergy")]
         question.heads = [*others, "drug_allergy"]
         return
-    if "rash" in question.heads and not routing("does").isdisjoint(question.tokens):  # "has one given you a rash?"
+    if "rash" in question.heads and not routing("does").isdisjoint(
+        question.tokens
+    ):  # "has one given you a rash?"
         question.heads = ["drug_allergy"]
         return
     if len(remedies) > 1 and "or" not in question.tokens:

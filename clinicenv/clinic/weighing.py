@@ -18,9 +18,6 @@ from clinicenv.events import Probe
 
 FILE = Path(__file__).resolve().parent / "knowledge" / "weights.json"
 
-MARGIN = 0.7
-"""By how much another intent must outweigh the rules' (log odds)."""
-
 NO_PROBE = "-"
 """Stands for the rules' intent where they find none."""
 
@@ -32,11 +29,11 @@ class Model:
     """A linear model: the score of a label is its bias and the weights of the features that there are."""
 
     labels: tuple[str, ...]
-    bias: tuple[float, ...]
-    weights: dict[str, tuple[tuple[int, float], ...]]
+    bias: tuple[int, ...]
+    weights: dict[str, tuple[tuple[int, int], ...]]
 
-    def scores(self, features: Iterable[str]) -> list[float]:
-        """The score of each label, in log odds up to a constant."""
+    def scores(self, features: Iterable[str]) -> list[int]:
+        """The score of each label: log odds up to a constant, in hundredths (whole, so that sums are exact)."""
         scores, weights = list(self.bias), self.weights
         for feature in features:
             for label, weight in weights.get(feature, ()):
@@ -51,10 +48,10 @@ def models() -> dict[str, Model]:
     for name in ("intents", "acts"):
         raw = data[name]
         weights = {
-            feature: tuple((int(label), weight / 100) for label, weight in row.items())
+            feature: tuple((int(label), weight) for label, weight in row.items())
             for feature, row in raw["weights"].items()
         }
-        found[name] = Model(tuple(raw["labels"]), tuple(b / 100 for b in raw["bias"]), weights)
+        found[name] = Model(tuple(raw["labels"]), tuple(raw["bias"]), weights)
     return found
 
 
@@ -95,15 +92,14 @@ def intent_features(tokens: Sequence[str], probes: Sequence[Probe]) -> set[str]:
 
 
 def intent_of(tokens: Sequence[str], probes: Sequence[Probe]) -> str:
-    """What a sentence asks first: the rules' intent (`NO_PROBE` for none), or one that outweighs it."""
+    """What a sentence asks first: the weightiest intent, of which the rules' is one feature (`NO_PROBE`: none)."""
     heard = probes[0].intent if probes else NO_PROBE
     model = models()["intents"]
-    scores = model.scores(intent_features(tokens, probes))
-    best = max(range(len(scores)), key=scores.__getitem__)
-    own = "none" if heard == NO_PROBE else heard
-    if own not in model.labels:
+    if heard != NO_PROBE and heard not in model.labels:
         return heard
-    return model.labels[best] if scores[best] > scores[model.labels.index(own)] + MARGIN else heard
+    scores = model.scores(intent_features(tokens, probes))
+    best = model.labels[max(range(len(scores)), key=scores.__getitem__)]
+    return NO_PROBE if best == "none" else best
 
 
 _BY_RULE = frozenset({("results", "presence"), ("relieving", "medicines")})
@@ -117,7 +113,7 @@ def weighed(tokens: Sequence[str], probes: list[Probe], topic: str | None, text:
     topic_asked = intent == "presence" and probes and _is_topic(probes[0].concept)
     if intent == heard or topic_asked or (heard, intent) in _BY_RULE:
         return probes
-    if intent == "none":
+    if intent == NO_PROBE:
         return []
     named = [s[0] for s in find_concepts(tokens, loose=True) if s[0] != "symptom"]
     if not probes:
@@ -160,12 +156,12 @@ ACTS = ("hostile", "confidentiality")
 """The acts that are weighed; the others are heard by rule alone."""
 
 
-FAR_FROM = -1.0
+FAR_FROM = -100
 """A line whose single words and rules alone score an act lower than this is not looked at more closely."""
 
 
 @lru_cache(maxsize=16384)
-def _alone(word: str, classes: tuple[str, ...]) -> tuple[float, ...]:
+def _alone(word: str, classes: tuple[str, ...]) -> tuple[int, ...]:
     """What a word and its classes weigh by themselves, for each of `ACTS`."""
     model = models()["acts"]
     return tuple(score - bias for score, bias in zip(model.scores({word, *classes}), model.bias, strict=True))
