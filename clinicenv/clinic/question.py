@@ -226,7 +226,9 @@ def _settle_sections(question: _Question) -> None:
         question.sections = [
             s
             for s in question.sections
-            if s.id in routing("beside_concepts") or (joined and s.id.startswith("ros_"))
+            if s.id in routing("beside_concepts")
+            or (joined and s.id.startswith("ros_"))
+            or (s.id == "impact" and routing("background").issuperset(question.heads))  # on work or school
         ]
 
 
