@@ -1,8 +1,8 @@
 """Fits the models of `clinicenv/clinic/weighing.py` to the lines of this folder: `make weights`.
 
 `questions.tsv` (intent, concepts, question) and `doctor_lines.tsv` (acts, line) were written for this,
-without sight of the lexicon or of a line that is scored in a test; `real_questions.tsv` (source, row, intent,
-concepts) labels what real doctors asked, whose sentences stay in their data set. Lines that a test has too were
+without sight of the lexicon or of a line that is scored in a test. `real_questions.tsv` (source, row, intent,
+concepts) labels what real doctors asked; the sentences stay in their data set. Lines that a test has too were
 taken out.
 """
 

@@ -157,7 +157,9 @@ def _addresses(text: str, other: Informant, patient: Identity) -> bool:
     """By a name that is not the patient's too, by "Mum, ...", or as in "may I ask your daughter?"."""
     words, own = _plain_words(text), _plain_words(other.name)
     names = {w for w in own if len(w) > 2} - _TITLES - _plain_words(patient.name)
-    if names & words or any(_not_the_patient(*found, own, patient) for found in _TITLED.findall(text)):
+    if names & words or any(
+        _not_the_patient(title, name, own, patient) for title, name in _TITLED.findall(text)
+    ):
         return True
     relation = _plain_words(other.relation)
     same = relation.union(*(group.split() for group in RELATIONS if relation & set(group.split())))

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from clinicenv.clinic.agenda import addressed
 from clinicenv.clinic.lexicon import label, lexicon
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.clinic.lookup import FactIndex
@@ -127,10 +128,11 @@ def _image_file(case: Case, where: Where, image: Image, name: str) -> Iterator[F
         yield case.finding((*where, "sha256"), f"does not agree with the file, whose checksum is {found}")
 
 
-def reaches(index: FactIndex, question: str, fact: Fact) -> bool:
+def reaches(index: FactIndex, question: str, fact: Fact, turned_to: tuple[str, ...] = ()) -> bool:
     """Whether a question is understood as one for this fact, cold or while the talk is about it."""
     focuses = (None, fact.concept) if fact.concept in lexicon().concepts else (None,)
-    return any(fact.id in index.find(probe) for focus in focuses for probe in read(question, focus).probes)
+    probes = (probe for focus in focuses for probe in read(question, focus).probes)
+    return any(fact.id in index.find(probe, turned_to) for probe in probes)
 
 
 def reachable(case: Case) -> Iterator[Finding]:
@@ -138,7 +140,10 @@ def reachable(case: Case) -> Iterator[Finding]:
     index = FactIndex.of(case.scenario)
     keys = {k.id: n for n, k in enumerate(case.scenario.answer.key_facts)}
     for where, fact in case.facts():
-        works = [reaches(index, question, fact) for question in fact.question_variants]
+        works = [
+            reaches(index, question, fact, addressed(question, case.scenario.patient))
+            for question in fact.question_variants
+        ]
         for n, (question, good) in enumerate(zip(fact.question_variants, works, strict=True)):
             if not good:
                 yield case.finding(

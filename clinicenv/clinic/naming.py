@@ -81,7 +81,7 @@ def _before_examples(clause: Clause, spans: list[Span]) -> list[Span]:
 
 
 def _without_lead_in(spans: list[Span], tokens: list[str]) -> list[Span]:
-    """Without "been diagnosed" and "your history" before what they lead to: "diagnosed with asthma or gout?"."""
+    """Without what only leads to an illness: "have you been diagnosed with asthma or gout?"."""
     led = [
         s
         for n, s in enumerate(spans)

@@ -33,7 +33,7 @@ class Model:
     weights: dict[str, tuple[tuple[int, int], ...]]
 
     def scores(self, features: Iterable[str]) -> list[int]:
-        """The score of each label: log odds up to a constant, in hundredths (whole, so that sums are exact)."""
+        """The score of each label: log odds up to a constant, in whole hundredths, so that sums are exact."""
         scores, weights = list(self.bias), self.weights
         for feature in features:
             for label, weight in weights.get(feature, ()):
@@ -92,7 +92,7 @@ def intent_features(tokens: Sequence[str], probes: Sequence[Probe]) -> set[str]:
 
 
 def intent_of(tokens: Sequence[str], probes: Sequence[Probe]) -> str:
-    """What a sentence asks first: the weightiest intent, of which the rules' is one feature (`NO_PROBE`: none)."""
+    """The weightiest intent of a sentence, for which the rules' is one feature; `NO_PROBE` for none."""
     heard = probes[0].intent if probes else NO_PROBE
     model = models()["intents"]
     if heard != NO_PROBE and heard not in model.labels:
@@ -117,7 +117,8 @@ def weighed(tokens: Sequence[str], probes: list[Probe], topic: str | None, text:
         return []
     named = [s[0] for s in find_concepts(tokens, loose=True) if s[0] != "symptom"]
     if not probes:
-        known = named or intent != "presence"  # whether there is any of what has no name here stays unknown
+        words = [t for t in tokens if len(t) > 3]  # of things that have no name here nothing is guessed
+        known = named or (intent != "presence" and not (words and lexicon().known.isdisjoint(words)))
         return [_as(intent, None, named, topic, text)] if known else []
     changed = [_as(intent, p.concept, named, topic, p.text) if p.intent == heard else p for p in probes]
     return list(dict.fromkeys(changed))

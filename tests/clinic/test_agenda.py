@@ -7,7 +7,7 @@ import pytest
 
 from clinicenv import Cast, Leave, Say, play
 from clinicenv.agents.prompts import messages
-from clinicenv.clinic.agenda import says
+from clinicenv.clinic.agenda import addressed, says
 from clinicenv.clinic.verdicts import met
 from clinicenv.consultation import Consultation, Turn
 from clinicenv.events import Heard, Role, Trajectory
@@ -217,3 +217,28 @@ def test_what_is_private_is_not_told_to_a_question_on_the_whole_group() -> None:
     told = [e.what.ids for e in done.events if e.role is Role.PATIENT and isinstance(e.what, Say)][1:]
     assert told[0] == ("low",)
     assert "dark" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Clara, what have you seen?", ("wife",)),
+        ("What have you seen, Mrs Berg?", ("wife",)),
+        ("And as his wife, how do you find him?", ("wife",)),
+        ("May I ask your wife what she has seen?", ("wife",)),
+        ("Mr Berg, how are you?", ()),
+        ("How is your wife?", ()),
+    ],
+)
+def test_others_in_the_room_are_addressed(text: str, expected: tuple[str, ...]) -> None:
+    assert addressed(text, case().patient) == expected
+
+
+def test_who_is_addressed_tells_what_only_they_know() -> None:
+    lines = [
+        Say("Clara, what have you noticed?"),
+        Say("And what worries you, Mrs Berg?"),
+        Leave("Thank you."),
+    ]
+    asked = play(case(), Cast(doctor=Lines(lines)))
+    assert [list(p.facts) for e in asked.of(Heard) for p in e.what.probes] == [["nights"], ["nights"]]  # type: ignore[union-attr]

@@ -112,7 +112,7 @@ ASKED = [
     ("Regarding your chest, is there anything else, any wheezing?", None, "presence:wheeze anything_else"),
     ("You told me the cough is dry, so when did it begin?", None, "onset:cough:onset"),
     # whether there is any, or how what there is behaves
-    ("Do you get chest pain when you climb stairs?", None, "presence:chest_pain"),
+    ("Do you get chest pain when you climb stairs?", None, "exacerbating:chest_pain:exacerbating"),
     ("Is the chest pain sharp?", None, "character:chest_pain:character"),
     ("Are you breathless at rest?", None, "presence:breathlessness"),
     ("Does your elbow hurt when you lift things?", None, "presence:joint_pain"),
@@ -139,6 +139,17 @@ ASKED = [
     # relatives
     ("Anyone with diabetes?", None, "family:family_diabetes"),
     ("How old was your father when he died?", None, "family:family_history"),
+    # where it is
+    ("Whereabouts in your head is the pain?", None, "site:headache:site"),
+    ("Does kneeling aggravate your knee?", None, "exacerbating:knee_pain:exacerbating"),
+    ("Have you had any symptoms in your left leg?", None, "presence:leg_pain"),
+    # side by side
+    ("Any excessive sweating or night sweats?", None, "presence:sweats presence:night_sweats"),
+    ("Have you been diagnosed with diabetes or asthma?", None, "presence:diabetes presence:asthma"),
+    # on what it has had an effect
+    ("Has it affected your sleep?", "cough", "sleep:sleep_problem"),
+    ("How is this affecting your schoolwork?", None, "impact:impact"),
+    ("Has a tablet ever given you a rash?", None, "allergy:drug_allergy"),
     # a scene is no topic
     ("Is there any stress at home?", None, "presence:stress"),
     ("Does your wife say that you snore?", None, "presence:snoring"),

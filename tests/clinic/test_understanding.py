@@ -1,7 +1,7 @@
 """How well the router understands doctors, on questions and lines that it was not tuned on.
 
-Each floor is what has been reached, so that it can only rise; beside it stands what is aimed at. Nobody reads
-the rows of the halves `test`; their figures say how the router does on doctors that it has never heard.
+Nobody reads the rows of the halves `test`; their figures say how the router does on doctors that it has never
+heard.
 """
 
 import pytest
@@ -23,8 +23,8 @@ def test_real_questions_that_nobody_tuned_on_are_understood() -> None:
     assert len(asked) >= 600
     held_out = u.understanding([q for q in asked if q.half == "test"])
     assert held_out.n >= 300
-    assert held_out.intent >= 0.79  # aim: 0.8
-    assert held_out.concept >= 0.87  # aim: 0.88
+    assert held_out.intent >= 0.8
+    assert held_out.concept >= 0.88
 
 
 @pytest.mark.skipif(not QUESTIONS.is_dir(), reason=WITHOUT)
@@ -39,7 +39,7 @@ def test_questions_of_our_own_wording_are_understood() -> None:
     assert len(asked) >= 300
     held_out = u.understanding([q for q in asked if q.half == "test"])
     assert held_out.intent >= 0.85
-    assert held_out.concept >= 0.875  # aim: 0.88
+    assert held_out.concept >= 0.88
 
 
 def test_the_labels_of_real_questions_hold_no_sentence() -> None:
@@ -64,7 +64,7 @@ def hear(scenario: Scenario, question: str) -> Heard:
 
 def test_facts_are_reached_by_questions_written_without_sight_of_their_own() -> None:
     asked = reached = 0
-    short = []
+    short = {}
     for case, facts in REACH.items():
         scenario = load_scenario(case)
         assert set(facts) == set(scenario.facts)
@@ -72,15 +72,15 @@ def test_facts_are_reached_by_questions_written_without_sight_of_their_own() -> 
             hits = sum(any(fact in p.facts for p in hear(scenario, q).probes) for q in questions)
             asked, reached = asked + len(questions), reached + hits
             if hits < 3:
-                short.append((case, fact, hits))
-    assert reached >= 0.92 * asked
-    assert len(short) <= 28, short  # of some 1,400 facts; aim: none
+                short[case, fact] = hits
+    assert short == {}
+    assert reached >= 0.93 * asked
 
 
 def test_on_a_named_case_hardly_any_question_is_answered_from_a_wrong_fact() -> None:
     found = u.wrong_facts()
     assert found["n"] >= 200
-    assert found["wrong"] <= 0.04  # aim: 0.03
+    assert found["wrong"] <= 0.03
 
 
 def test_empathy_in_every_line_gains_no_more_trust_than_once() -> None:

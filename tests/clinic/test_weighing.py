@@ -1,6 +1,9 @@
 """What all words of a sentence say beside the rules, and what the weights were fitted to."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -18,6 +21,10 @@ def test_no_line_that_scores_the_router_was_fitted_to() -> None:
     scored += [q for facts in u.reach().values() for asked in facts.values() for q in asked]
     if u.QUESTIONS.is_dir():
         scored += [q.text for q in u.real_questions(u.QUESTIONS)]
+        sentences = u.real_sentences(u.QUESTIONS)
+        real = {(name, int(row)) for name, row, *_ in fit.rows("real_questions")}
+        assert len(real) > 4000
+        questions |= {tuple(normalise(sentences[row])) for row in real}
     assert questions.isdisjoint(tuple(normalise(text)) for text in scored)
     said = {tuple(normalise(text)) for _, text in fit.rows("doctor_lines")}
     assert said.isdisjoint(tuple(normalise(line.text)) for line in u.doctor_lines())
@@ -46,6 +53,25 @@ def test_words_outweigh_a_rule_that_catches_too_much(text: str, intent: str) -> 
 )
 def test_what_the_rules_read_well_stays(text: str) -> None:
     assert read(text) == by_rule(text)
+
+
+def test_every_process_reads_alike() -> None:
+    script = (
+        "from benchmarks import understanding as u\n"
+        "from clinicenv.clinic.router import read\n"
+        "print([read(q.text) for q in u.own_questions()], [read(x.text).acts for x in u.doctor_lines()])"
+    )
+    one, other = (
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            cwd=fit.HERE.parent,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    )
+    assert one == other
 
 
 def test_a_promise_that_no_rule_knows_is_heard() -> None:
