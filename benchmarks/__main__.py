@@ -63,6 +63,9 @@ def patient(found: dict[str, Any]) -> list[str]:
          f"{u['own']['intent']:.1%}, {u['own']['concept']:.1%}"),
         (f"acts in {u['acts']['n']} held-out lines of doctors: F1 over all, of the worst (`{worst}`)",
          f"{u['acts']['all']:.2f}, {acts[worst]:.2f}"),
+        (f"{u['reach']['n']:,} questions for bundled facts, written without sight of its wordings:"
+         f" reach their fact; of {u['reach']['facts']:,} facts, reached by fewer than {understanding.ENOUGH}",
+         f"{u['reach']['reached']:.0%}; {len(u['reach']['short'])}"),
         (f"answers from a wrong fact, of {u['wrong_facts']['n']} questions on `{understanding.NAMED}`",
          f"{u['wrong_facts']['wrong']:.1%}"),
         (f"facts found by rule in {told['n']} held-out replies in the manner of models: recall, precision",

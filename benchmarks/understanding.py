@@ -14,9 +14,11 @@ from typing import Any
 
 from clinicenv import Cast, Leave, Role, Say, Turn, play
 from clinicenv.clinic.answers import OPEN_INTENTS
+from clinicenv.clinic.hearing import Hearing
 from clinicenv.clinic.lexicon import lexicon
 from clinicenv.clinic.router import Reading, read
 from clinicenv.events import Heard
+from clinicenv.profile import load_profile
 from clinicenv.scenario import Scenario, load_scenario
 
 QUESTIONS = Path(__file__).resolve().parents[2] / "shared" / "data" / "questions"
@@ -200,6 +202,34 @@ def reach() -> dict[str, dict[str, list[str]]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Questions asked, the share that reach their fact, and the facts that fewer than `ENOUGH` reach."""
+
+    n: int
+    facts: int
+    reached: float
+    short: dict[str, int]
+
+
+ENOUGH = 3
+"""Questions that must reach each fact."""
+
+
+def reached() -> Reach:
+    """Asks each question cold, as the first of a consultation."""
+    trust = load_profile("default", "patient").trust
+    hits: dict[str, list[bool]] = {}
+    for case, facts in reach().items():
+        scenario = load_scenario(case)
+        for fact, questions in facts.items():
+            heard = (Hearing(scenario, trust).hear(q, of=0, turn=1) for q in questions)
+            hits[f"{case} {fact}"] = [any(fact in p.facts for p in h.probes) for h in heard]
+    every = [hit for found in hits.values() for hit in found]
+    short = {name: sum(found) for name, found in hits.items() if sum(found) < ENOUGH}
+    return Reach(len(every), len(hits), sum(every) / len(every), short)
+
+
 def wrong_facts() -> dict[str, float]:
     """On the named case: how many questions, and the share of them that is answered from a wrong fact."""
     scenario = load_scenario(NAMED)
@@ -239,7 +269,7 @@ def speed(lines: Sequence[str], seconds: float = 3.0) -> int:
 
 
 def measure() -> dict[str, Any]:
-    """Shares of held-out questions and F1 of held-out acts, agreement of the annotators, and speed."""
+    """How held-out questions and acts are understood, how the facts are reached, and how fast that goes."""
     own, lines = own_questions(), doctor_lines()
     found: dict[str, Any] = {
         "own": asdict(understanding([q for q in own if q.half == "test"])),
@@ -247,6 +277,7 @@ def measure() -> dict[str, Any]:
         | act_scores([x for x in lines if x.half == "test"]),
         "questions_per_s": speed([q.text for q in own] + [x.text for x in lines]),
         "wrong_facts": wrong_facts(),
+        "reach": asdict(reached()),
     }
     if QUESTIONS.is_dir():
         real = real_questions(QUESTIONS)

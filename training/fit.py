@@ -19,10 +19,10 @@ from benchmarks import understanding
 from clinicenv.clinic import router, weighing
 
 HERE = Path(__file__).resolve().parent
-LEAST, LEAST_OF_ACTS = 20, 10
+LEAST = 10
 """Weights nearer to 0 than this many hundredths are left out."""
 
-OFTEN = 2
+OFTEN = 4
 """Features in fewer questions than this are left out."""
 
 EVERY = 6
@@ -89,12 +89,12 @@ def fitted(
 
 
 def packed(
-    labels: Sequence[str], bias: np.ndarray, coef: np.ndarray, names: Sequence[str], least: int
+    labels: Sequence[str], bias: np.ndarray, coef: np.ndarray, names: Sequence[str]
 ) -> dict[str, object]:
     """As the package reads it, in hundredths."""
     weights = {}
     for name, column in zip(names, np.rint(coef.T * 100).astype(int), strict=True):
-        row = {str(n): int(w) for n, w in enumerate(column) if abs(w) >= least}
+        row = {str(n): int(w) for n, w in enumerate(column) if abs(w) >= LEAST}
         if row:
             weights[name] = row
     return {"labels": list(labels), "bias": [int(b) for b in np.rint(bias * 100)], "weights": weights}
@@ -103,13 +103,11 @@ def packed(
 def main() -> None:
     lines = [*rows("questions"), *development()]
     labels, bias, coef, names = fitted(*intent_data(lines), INTENT_C, OFTEN)
-    found = {"intents": packed([str(x) for x in labels], bias, coef, names, LEAST)}
+    found = {"intents": packed([str(x) for x in labels], bias, coef, names)}
     lines = [*rows("doctor_lines"), *(["-", text] for _, _, text in rows("questions")[::EVERY])]
     acts = [fitted(*act_data(lines, act), ACT_C) for act in weighing.ACTS]
     coef = np.vstack([a[2] for a in acts])
-    found["acts"] = packed(
-        weighing.ACTS, np.concatenate([a[1] for a in acts]), coef, acts[0][3], LEAST_OF_ACTS
-    )
+    found["acts"] = packed(weighing.ACTS, np.concatenate([a[1] for a in acts]), coef, acts[0][3])
     found["fitted_to"] = digest()
     weighing.FILE.write_text(
         json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8"

@@ -5,11 +5,14 @@ an intent or a dialogue act. They were fitted by `training/fit.py` to the lines 
 """
 
 import json
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
+from operator import sub
 from pathlib import Path
+from typing import Any
 
 from clinicenv.clinic.acts import marks
 from clinicenv.clinic.lexicon import find_concepts, find_intents, in_family, lexicon, routing
@@ -24,35 +27,49 @@ NO_PROBE = "-"
 _MOST_WORDS = 40
 
 
+_BITS = 32
+_ZERO = 1 << (_BITS - 1)
+
+
+def _packed(numbers: Iterable[tuple[int, int]]) -> int:
+    """One number of (place, value): sums of such are sums at every place, in one addition."""
+    return sum(value << (_BITS * place) for place, value in numbers)
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A linear model: the score of a label is its bias and the weights of the features that there are."""
 
     labels: tuple[str, ...]
-    bias: tuple[int, ...]
-    weights: dict[str, tuple[tuple[int, int], ...]]
+    bias: int
+    """packed, each place counting from `_ZERO`, so that no sum borrows from its neighbour"""
+    weights: dict[str, int]
+    """feature -> its weights for all labels, packed"""
 
-    def scores(self, features: Iterable[str]) -> list[int]:
+    def scores(self, features: Iterable[str]) -> tuple[int, ...]:
         """The score of each label: log odds up to a constant, in whole hundredths, so that sums are exact."""
-        scores, weights = list(self.bias), self.weights
-        for feature in features:
-            for label, weight in weights.get(feature, ()):
-                scores[label] += weight
-        return scores
+        weights = self.weights
+        total = self.bias + sum([weights[f] for f in features if f in weights])
+        found = struct.unpack(
+            f"<{len(self.labels)}I", total.to_bytes(len(self.labels) * _BITS // 8, "little")
+        )
+        return tuple([score - _ZERO for score in found])
 
 
 @cache
 def models() -> dict[str, Model]:
     """The models by name: `intents`, `acts`."""
-    data, found = json.loads(FILE.read_text(encoding="utf-8")), {}
-    for name in ("intents", "acts"):
-        raw = data[name]
-        weights = {
-            feature: tuple((int(label), weight) for label, weight in row.items())
-            for feature, row in raw["weights"].items()
-        }
-        found[name] = Model(tuple(raw["labels"]), tuple(raw["bias"]), weights)
-    return found
+    data = json.loads(FILE.read_text(encoding="utf-8"))
+    return {name: _model(data[name]) for name in ("intents", "acts")}
+
+
+def _model(raw: dict[str, Any]) -> Model:
+    bias = _packed((label, _ZERO + score) for label, score in enumerate(raw["bias"]))
+    weights = {
+        feature: _packed((int(label), weight) for label, weight in row.items())
+        for feature, row in raw["weights"].items()
+    }
+    return Model(tuple(raw["labels"]), bias, weights)
 
 
 @lru_cache(maxsize=1024)
@@ -165,7 +182,7 @@ FAR_FROM = -100
 def _alone(word: str, classes: tuple[str, ...]) -> tuple[int, ...]:
     """What a word and its classes weigh by themselves, for each of `ACTS`."""
     model = models()["acts"]
-    return tuple(score - bias for score, bias in zip(model.scores({word, *classes}), model.bias, strict=True))
+    return tuple(map(sub, model.scores({word, *classes}), model.scores(())))
 
 
 def act_features(text: str, acts: Iterable[str]) -> set[str]:
@@ -194,7 +211,7 @@ def acts_of(text: str, acts: tuple[str, ...]) -> tuple[str, ...]:
     heard = set(ACTS).intersection(acts)
     if not heard:
         alone = [_alone(word, classes) for word, classes in marks(text)]
-        sums = map(sum, zip(model.bias, *alone, strict=True))
+        sums = map(sum, zip(model.scores(()), *alone, strict=True))
         if max(sums) < FAR_FROM:
             return acts
     scores = model.scores(act_features(text, acts))
