@@ -17,7 +17,7 @@ from clinicenv.clinic.lexicon import (
     routing,
 )
 from clinicenv.clinic.naming import concepts_of
-from clinicenv.clinic.question import probes_of
+from clinicenv.clinic.probes import probes_of
 from clinicenv.events import Probe
 
 MAX_PER_SENTENCE = 3
