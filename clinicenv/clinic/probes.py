@@ -1,4 +1,4 @@
-"""What a question asks for, as probes: whether there is any, an attribute of it, or a section of the history."""
+"""What a question asks for, as probes: whether there is any, an attribute of that, or part of the history."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -127,8 +127,10 @@ def weighed(tokens: Sequence[str], probes: list[Probe], topic: str | None, text:
     """The probes of a sentence, with another intent where all its words together speak for that."""
     intent = intent_of(tokens, probes)
     heard = probes[0].intent if probes else NO_PROBE
-    topic_asked = intent == "presence" and probes and _is_topic(probes[0].concept)
-    if intent == heard or topic_asked or (heard, intent) in _BY_RULE:
+    first = probes[0].concept if probes else None
+    topic_asked = intent == "presence" and probes and _is_topic(first)
+    named_one = intent.startswith("ros_") and first and lexicon().section_intent.get(first) != intent
+    if intent == heard or topic_asked or named_one or (heard, intent) in _BY_RULE:
         return probes
     if intent == NO_PROBE:
         return []
