@@ -104,12 +104,18 @@ _BACK = re.compile(
     re.I,
 )
 """Words of a sentence that stand for what was told before it."""
-_ASIDE = frozenset(normalise("when before after during while since because apart than besides"))
-_WHERE = frozenset(normalise("to in on at from of with into"))
+_ASIDE = "when before after during while since because apart than besides"
+_WHERE = "to in on at from of with into"
 _OR = "or"
 _HARMLESS = "-"
-_ELSE_IN_LONGER = frozenset(normalise("blood double"))
+_ELSE_IN_LONGER = "blood double"
 """Words that alone mean something else than in a longer name."""
+
+
+@cache
+def _stems(words: str) -> frozenset[str]:
+    """When they are first needed: the lexicon takes a while to read."""
+    return frozenset(normalise(words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +232,10 @@ def features(text: str) -> frozenset[str]:
     found = {f for names, _, _ in _spans(tokens) for f in names}
     found |= {g for f in found for g in _thesaurus().groups.get(f[2:], ()) if f.startswith("c:")}
     for token in _stream(tokens):
-        found |= {f"w:{token}", *(f for f in _of_word(token) if token not in _ELSE_IN_LONGER and f[0] != "c")}
+        found |= {
+            f"w:{token}",
+            *(f for f in _of_word(token) if token not in _stems(_ELSE_IN_LONGER) and f[0] != "c"),
+        }
     found |= {g for f in found for g in _thesaurus().wider.get(f[2:], ()) if f.startswith("g:")}
     found |= {f"k:{name}" for name, _, holds in KINDS if re.search(holds, text, re.I)}
     if lexicon().site_table.find(tokens):
@@ -299,8 +308,8 @@ def _joined(found: Sequence[tuple[Term, int, int]], stream: Sequence[str]) -> li
             kind = "name" if "name" in (last.kind, term.kind) else "word"
             terms[-1] = Term(kind, (*last.names, *term.names), last.weight)
         else:
-            aside = 0.4 if terms and not _ASIDE.isdisjoint(between) else aside
-            where = bool(terms) and not _WHERE.isdisjoint(between)
+            aside = 0.4 if terms and not _stems(_ASIDE).isdisjoint(between) else aside
+            where = bool(terms) and not _stems(_WHERE).isdisjoint(between)
             terms.append(Term(term.kind, term.names, min(aside, 0.7) if where else aside))
         after = end
     return terms
