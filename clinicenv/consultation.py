@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
 
 from clinicenv import __version__
-from clinicenv.clinic import measurement, verdicts
+from clinicenv.clinic import verdicts
 from clinicenv.clinic.annotate import facts_told
 from clinicenv.clinic.hearing import Hearing
 from clinicenv.clinic.lint_text import telling_concepts
@@ -36,7 +36,6 @@ from clinicenv.events import (
     OrderTests,
     Outcome,
     Rate,
-    Released,
     Report,
     RequestImage,
     Role,
@@ -134,13 +133,14 @@ TABLE: dict[str, Step] = {
     "diagnose": Step(Role.DOCTOR, (*_ASKS, Diagnose, Leave, Unparsed), ("measured", "answered", "on", *_END)),
     "communicate": Step(Role.DOCTOR, (*_ASKS, Leave, Unparsed), ("measured", "answered", "on", *_END)),
     "question": Step(Role.DOCTOR, (*_ASKS, Answer, Leave, Unparsed), ("measured", "answered", "on", *_END)),
+    "shown": Step(Role.MEASUREMENT, (Report,), ("on",)),
     "measured": Step(Role.MEASUREMENT, (Report,), ("answered", "on", *_END)),
     "answered": Step(Role.PATIENT, (Say, Leave), ("on", *_END)),
     "judged": Step(Role.MODERATOR, (Judge,), ("rated", "over")),
     "rated": Step(Role.PATIENT, (Rate,), ("over",)),
 }
-"""Whose turn may follow whose, and which actions each may take. `on` is the doctor again, by task;
-`over` is the end."""
+"""Whose turn may follow whose, and which actions each may take. `on` is the doctor again, by task; `shown` is
+before the first turn, for what is handed out unasked; `over` is the end."""
 
 _LAST = {
     "diagnose": "This is your last turn: commit to a diagnosis and a plan now.",
@@ -160,7 +160,7 @@ class Settings(TypedDict, total=False):
     minutes: int | None
     budget: float | None
     images: str
-    """`request` (the doctor asks), `start` (reports come with the door note) or `none`"""
+    """`request` (the doctor asks), `start` (all come after the patient's opening line) or `none`"""
     forks: tuple[Fork, ...]
     """where it left its parents"""
 
@@ -302,13 +302,12 @@ class Consultation:
         self._log(Role.CORE, DoorNote(s.setting.door_note))
         line = pick(s.patient.opening, self._draws.number("patient", "opening", 0))
         self._log(Role.PATIENT, Say(line, ids=s.patient.opening_facts, ids_by="agent"))
-        if self.header.images == "start" and s.images:
-            asked = RequestImage(tuple(i.id for i in s.images))
-            view, draw = self._measurement_view((asked,)), TurnDraw(self._draws, "measurement", 0)
-            shown = measurement.report(view, lambda item: draw("result", item))
-            self._log(Role.CORE, Released(shown.results))
         self._due = len(self._seen[Role.PATIENT])
-        self._doctor_is_due()
+        if self.header.images == "start" and s.images:
+            self._orders = (RequestImage(tuple(i.name for i in s.images)),)
+            self._phase = "shown"
+        else:
+            self._doctor_is_due()
 
     def _doctor_is_due(self) -> None:
         """The doctor again, unless a limit is reached."""
@@ -344,16 +343,17 @@ class Consultation:
         return self._go("answered") if self._spoke else self._doctor_is_due()
 
     def _measured(self, acts: list[Action]) -> None:
+        asked_for = self._phase == "measured"
         for act in acts:
             self._log(Role.MEASUREMENT, act)
-            if isinstance(act, Report):
+            if isinstance(act, Report) and asked_for:
                 for result in act.results:
                     if result.kind == "exam":
                         self._minutes += result.minutes
                     else:
                         self._cost += result.cost
                         self._tests += result.source not in ("unavailable", "unknown")
-        return self._go("answered") if self._spoke else self._doctor_is_due()
+        return self._go("answered") if self._spoke and asked_for else self._doctor_is_due()
 
     def _answered(self, acts: list[Action]) -> None:
         for act in acts:
@@ -481,6 +481,7 @@ class Consultation:
             sex=s.patient.identity.sex,
             age=s.patient.identity.age,
             orders=orders,
+            folder=s.folder,
         )
 
     def _moderator_view(self) -> ModeratorView:

@@ -182,7 +182,9 @@ class Unparsed:
     type: Literal["unparsed"] = "unparsed"
 
 
-Source: TypeAlias = Literal["scenario", "normal", "unavailable", "unknown", "model", "report", "person"]
+Source: TypeAlias = Literal[
+    "scenario", "normal", "unavailable", "unknown", "model", "report", "person", "picture", "reader"
+]
 """Where a result is from. Only the log says it: the doctor sees the same format for all."""
 
 
@@ -205,6 +207,8 @@ class Result:
     cost: int | float = 0
     minutes: int = 0
     """for examinations: time in the room; for tests: turnaround"""
+    pictures: tuple[str, ...] = ()
+    """keys of the pictures that the doctor is shown, see `clinicenv.gallery`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,14 +259,6 @@ class DoorNote:
 
     text: str
     type: Literal["door_note"] = "door_note"
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """Results that the core hands out unasked, e.g. images at the start."""
-
-    results: tuple[Result, ...]
-    type: Literal["released"] = "released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +374,7 @@ class Ended:
     type: Literal["ended"] = "ended"
 
 
-Happening: TypeAlias = DoorNote | Released | Heard | Notice | Verdict | Failed | Ended
+Happening: TypeAlias = DoorNote | Heard | Notice | Verdict | Failed | Ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from clinicenv.events import (
     Leave,
     OrderTests,
     Plan,
-    Released,
     Report,
     RequestImage,
     Say,
@@ -415,7 +414,7 @@ def _plan_text(plan: Plan) -> str:
     return "PLAN: " + "\n".join(lines)
 
 
-def render_results(report: Report | Released) -> str:
+def render_results(report: Report) -> str:
     """Results as the doctor reads them: one `name: values` for each, further lines indented."""
     if not report.results:
         return "No results."

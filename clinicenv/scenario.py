@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, StringConstraints, field_validator, model_validator
 
 from clinicenv import shipped
 from clinicenv.files import InputError, did_you_mean, load_model
@@ -163,8 +163,21 @@ class Test(Part):
         return self
 
 
+class Drawing(Part):
+    """A picture that a generator draws: the same bytes for the same description and seed everywhere."""
+
+    kind: Literal["ecg", "document", "chart"]
+    seed: int = 0
+    spec: dict[str, Any] = Field(default_factory=dict)
+    """what the generator of that kind takes, see `clinicenv.drawing`"""
+
+
+def _several(given: Any) -> Any:
+    return () if given is None else (given,) if isinstance(given, str) else given
+
+
 class Image(Part):
-    """An image study. `report` is what a radiologist wrote; the bytes may be absent."""
+    """An image study. `report` is what a radiologist wrote; the pictures may be absent."""
 
     id: Slug
     name: Text
@@ -172,8 +185,11 @@ class Image(Part):
     modality: Text
     body_part: Text
     view: str | None = None
-    file: str | None = None
-    sha256: str | None = None
+    file: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()
+    """beside the scenario's file; several of one study in their order"""
+    sha256: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()
+    """one for each file"""
+    draw: Drawing | None = None
     findings: Texts = ()
     alt_text: Text
     report: Text
@@ -182,6 +198,17 @@ class Image(Part):
     minutes: int = Field(default=0, ge=0)
     indicated: Literal["essential", "reasonable", "low_value", "harmful"] = "reasonable"
     license: Text
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Image":
+        if self.file and self.draw:
+            raise ValueError("has both a `file` and `draw`; leave one of them out")
+        return self
+
+    @property
+    def pictured(self) -> bool:
+        """Whether there is anything to look at."""
+        return bool(self.file or self.draw)
 
 
 class Diagnosis(Part):
@@ -392,6 +419,13 @@ class Scenario(Part):
     knowledge: Knowledge = Knowledge()
     imported: Imported | None = None
 
+    _folder: Path | None = PrivateAttr(None)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its pictures lie; None for one that is from no file."""
+        return self._folder
+
     @model_validator(mode="after")
     def _fits_task(self) -> "Scenario":
         if self.task == "diagnose" and self.answer.diagnosis is None:
@@ -455,7 +489,9 @@ class Scenario(Part):
 
 def load_file(path: Path) -> Scenario:
     """The scenario in a file; FileFaults or InputError where it is none."""
-    return load_model(Scenario, path)[0]
+    scenario = load_model(Scenario, path)[0]
+    scenario._folder = path.resolve().parent
+    return scenario
 
 
 def find_files(folder: Path) -> list[Path]:

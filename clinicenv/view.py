@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 from clinicenv.events import (
     Diagnose,
@@ -16,7 +17,6 @@ from clinicenv.events import (
     Order,
     OrderTests,
     Rate,
-    Released,
     Report,
     RequestImage,
     Result,
@@ -127,6 +127,8 @@ class MeasurementView(View):
     age: float
     orders: tuple[Order, ...]
     """to be reported now, in order"""
+    folder: Path | None
+    """where the pictures of the images lie"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class ModeratorView(View):
     synonyms: tuple[str, ...]
 
 
-_SEEN_BY_DOCTOR = (DoorNote, Released, Report, Say, Leave)
+_SEEN_BY_DOCTOR = (DoorNote, Report, Say, Leave)
 _SEEN_BY_PATIENT = (Say, Leave, Rate)
 
 
@@ -180,7 +182,7 @@ def for_doctor(event: Event, n: int) -> Event | None:
         return _numbered(event, n) if what.to is Role.DOCTOR else None
     if not isinstance(what, _SEEN_BY_DOCTOR):
         return None
-    if isinstance(what, (Report, Released)):
+    if isinstance(what, Report):
         what = replace(what, results=tuple(_plain(r) for r in what.results))
     if isinstance(what, Say):
         what = Say(what.text)

@@ -14,7 +14,6 @@ from clinicenv.events import (
     Notice,
     OrderTests,
     Plan,
-    Released,
     Report,
     RequestImage,
     Role,
@@ -147,8 +146,11 @@ def test_unparsed_alone_uses_the_turn_and_only_the_core_replies(scenario: Scenar
 
 def test_images_at_the_start_on_request_or_never(scenario: Scenario) -> None:
     start = play(scenario, Cast(doctor=Lines([Diagnose(["flu"])])), images="start")
-    released = next(e.what for e in start.events if isinstance(e.what, Released))
-    assert [r.text for r in released.results] == [i.report for i in scenario.images]
+    shown = start.events[2]
+    assert (shown.role, shown.turn) == (Role.MEASUREMENT, 0)
+    assert [r.text for r in shown.what.results] == [i.report for i in scenario.images]  # type: ignore[union-attr]
+    assert start.outcome
+    assert (start.outcome.tests, start.outcome.cost) == (0, 0)  # unasked, so free
     never = Consultation(scenario, Cast(), images="none")
     with pytest.raises(IllegalAction, match="RequestImage"):
         never.submit(RequestImage(["chest x-ray"]))

@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from clinicenv.agents.cards import AgentCard, load_card
@@ -14,6 +15,7 @@ from clinicenv.profile import BiasProfile, load_profile
 from clinicenv.scenario import Scenario
 
 if TYPE_CHECKING:
+    from clinicenv.agents.imaging import ImagePlan
     from clinicenv.models.gateway import Gateway
 
 Player: TypeAlias = str | Agent | Callable[[Turn], Any]
@@ -41,6 +43,7 @@ class Cast:
         arguments: role -> parameters of a model call, e.g. `{"doctor": {"temperature": 0}}`.
         gateway: the way to models: its cache, limits and prices; one without a cache if not given.
         language: what is spoken, e.g. `German`; only models can. English if empty.
+        images: how pictures get to the doctor; by their recorded reports if not given.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Cast:
         arguments: Mapping[Any, Mapping[str, Any]] | None = None,
         gateway: "Gateway | None" = None,
         language: str = "",
+        images: "ImagePlan | None" = None,
     ) -> None:
         language = "" if language.strip().lower() in ("", "en", "english") else language.strip()
         players = {"doctor": doctor, "patient": patient, "measurement": measurement, "moderator": moderator}
@@ -69,6 +73,18 @@ class Cast:
                 profile = load_profile(profile, name)
             self._agents[Role(name)] = agent
             self.seats[Role(name)] = Seat(settings, profile)
+        if images and images.route != "report":
+            self._route_images(images, gateway)
+
+    def _route_images(self, plan: "ImagePlan", gateway: "Gateway | None") -> None:
+        """Seats who shows pictures before the measurement agent."""
+        from clinicenv.agents.imaging import Imaging
+        from clinicenv.models.gateway import Gateway
+
+        role, seat = Role.MEASUREMENT, self.seats[Role.MEASUREMENT]
+        doctor = self._agents[Role.DOCTOR]
+        self._agents[role] = Imaging(self._agents[role], plan, doctor, gateway or Gateway())
+        self.seats[role] = replace(seat, settings={**seat.settings, "images": plan.described()})
 
     def __getitem__(self, role: Role) -> Agent:
         return self._agents[role]
@@ -81,7 +97,10 @@ class Cast:
     @property
     def models(self) -> list[Any]:
         """The model agents, for a check before a batch starts."""
-        return [a for a in self._agents.values() if hasattr(a, "preflight")]
+        found: list[Any] = []
+        for agent in self._agents.values():
+            found += getattr(agent, "models", [agent] if hasattr(agent, "preflight") else [])
+        return found
 
     def with_agent(self, role: Role, agent: Agent) -> "Cast":
         """The same seats with another agent on one, e.g. a replay."""

@@ -10,7 +10,7 @@ from clinicenv.agents.doctor_reports import looks_abnormal, spoken_for
 from clinicenv.clinic import catalogue
 from clinicenv.clinic.differential import BANDS, SIGN_BACKGROUND, Evidence, Shown, disease, diseases, rank
 from clinicenv.clinic.lexicon import descendants, label, lexicon, mentions
-from clinicenv.events import ORDERS, DoorNote, Event, Released, Report, Result, Role, Say
+from clinicenv.events import ORDERS, DoorNote, Event, Report, Result, Role, Say
 from clinicenv.view import DoctorView
 
 CHILD_UNDER = 12.0
@@ -111,7 +111,7 @@ def take_notes(view: DoctorView) -> Notes:
         what = event.what
         if isinstance(what, DoorNote):
             _note(notes, _symptoms(_mentions(what.text)))
-        elif isinstance(what, (Report, Released)):
+        elif isinstance(what, Report):
             for result in what.results:
                 _read_result(notes, result)
         elif event.role is Role.DOCTOR:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from clinicenv.consultation import AgentError, Turn
-from clinicenv.events import Action, Diagnose, Event, Leave, Notice, Released, Report, Role, Say
+from clinicenv.events import Action, Diagnose, Event, Leave, Notice, Report, Role, Say
 from clinicenv.files import printable
 from clinicenv.protocol import parse, render_results, usage
 from clinicenv.view import DoctorView
@@ -109,7 +109,7 @@ def asked(view: DoctorView) -> list[str]:
 def shown(event: Event) -> list[str]:
     """An event as the doctor reads it."""
     what = event.what
-    if isinstance(what, (Report, Released)):
+    if isinstance(what, Report):
         return [printable(line) for line in render_results(what).splitlines()]
     if isinstance(what, Notice):
         return [f"({printable(what.text)})"]

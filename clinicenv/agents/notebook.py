@@ -18,7 +18,6 @@ from clinicenv.events import (
     Event,
     Leave,
     Notice,
-    Released,
     Report,
     Role,
     Say,
@@ -136,8 +135,8 @@ def _line(event: Event) -> str:
         return what.text
     if isinstance(what, Notice):
         return f"[{what.text}]"
-    if isinstance(what, Report | Released):
-        return protocol.render_results(Report(what.results))
+    if isinstance(what, Report):
+        return protocol.render_results(what)
     if event.role is Role.DOCTOR:
         return f"You: {protocol.render([what])}"
     if isinstance(what, Say):

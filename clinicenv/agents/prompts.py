@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from clinicenv import protocol, toolcalls
+from clinicenv import gallery, protocol, toolcalls
 from clinicenv.agents.directions import NO_DIRECTIONS, about, directions
 from clinicenv.clinic.lexicon import label
 from clinicenv.events import (
@@ -21,7 +21,6 @@ from clinicenv.events import (
     Leave,
     Notice,
     OrderTests,
-    Released,
     Report,
     RequestImage,
     Role,
@@ -83,8 +82,10 @@ def _system(template: str, data: dict[str, Any], language: str, more: str = "") 
     return {"role": "system", "content": f"{text}\n\n{more}" if more else text}
 
 
-def _user(text: str) -> Message:
-    return {"role": "user", "content": text}
+def _user(text: str, *pictures: dict[str, Any]) -> Message:
+    """What is said to a model; pictures come after the words about them."""
+    content = [{"type": "text", "text": text}, *pictures] if pictures else text
+    return {"role": "user", "content": content}
 
 
 # What the templates get
@@ -240,10 +241,13 @@ def _doctor_history(view: DoctorView, by_tools: bool) -> Iterator[Message]:
     done: list[Action] = []
     for turn in range(1, view.turn + 1):
         before = [e for e in view.events if e.turn == turn - 1 and e.role is not Role.DOCTOR]
+        reports = [e.what for e in before if isinstance(e.what, Report)]
+        shown = [key for report in reports for result in report.results for key in result.pictures]
         if by_tools and (calls := _calls(done, turn - 1)):
             answered, before = _answers(calls, done, before)
             yield from answered
-        yield _user("\n\n".join([*map(_for_doctor, before), f"[turn {turn} of {view.max_turns}]"]))
+        text = "\n\n".join([*map(_for_doctor, before), f"[turn {turn} of {view.max_turns}]"])
+        yield _user(text, *map(gallery.part, shown))
         done = [e.what for e in view.events if e.turn == turn and e.role is Role.DOCTOR]  # type: ignore[misc]
         if done and by_tools:
             calls = _calls(done, turn)
@@ -292,8 +296,6 @@ def _for_doctor(event: Event) -> str:
         return what.text
     if isinstance(what, Report):
         return protocol.render_results(what)
-    if isinstance(what, Released):
-        return protocol.render_results(Report(what.results))
     if isinstance(what, Notice):
         return f"[{what.text}]"
     if isinstance(what, Say):

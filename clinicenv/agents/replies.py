@@ -48,4 +48,7 @@ def with_question(messages: list[Message], question: str) -> list[Message]:
     last = messages[-1]
     if last["role"] != "user":
         return [*messages, {"role": "user", "content": question}]
-    return [*messages[:-1], {"role": "user", "content": f"{last['content']}\n\n{question}"}]
+    said: Any = last["content"]
+    parts = said if isinstance(said, list) else []  # with pictures
+    said = [*parts, {"type": "text", "text": question}] if parts else f"{said}\n\n{question}"
+    return [*messages[:-1], {"role": "user", "content": said}]

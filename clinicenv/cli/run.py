@@ -71,6 +71,17 @@ def next_folder(base: Path = Path("runs")) -> Path:
     "--images", type=click.Choice(["request", "start", "none"]), help="When images are shown.  [request]"
 )
 @click.option(
+    "--image-route",
+    type=click.Choice(["auto", "direct", "reader", "report"]),
+    help="How pictures get to the doctor.  [auto: the doctor's own model, else a reader, else the report]",
+)
+@click.option(
+    "--reader",
+    multiple=True,
+    metavar="KIND=A",
+    help="Who reads a kind of image, e.g. ecg=ecg; *=openai:NAME.",
+)
+@click.option(
     "--concurrency",
     type=click.IntRange(1, 4096),
     default=64,
@@ -143,10 +154,17 @@ def _specification(given: dict[str, Any]) -> Specification:
         "seed": given["seed"],
         "repeats": given["repeats"],
         "limits.max_turns": given["max_turns"],
-        "images": given["images"],
+        "images": _images(given),
+        "readers": parse_arguments(given["reader"]) or None,
         "language": given["language"],
     }
     return load_specification(given["spec"], flags)
+
+
+def _images(given: dict[str, Any]) -> dict[str, str] | None:
+    """What the flags say of images; None where they say nothing."""
+    flags = {"when": given["images"], "route": given["image_route"]}
+    return {name: value for name, value in flags.items() if value} or None
 
 
 def _dry_run(todo: list[Job], n_arms: int, given: dict[str, Any]) -> int:

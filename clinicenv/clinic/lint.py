@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clinicenv.clinic import lint_agenda, lint_content, lint_links, lint_text
+from clinicenv.clinic import lint_agenda, lint_content, lint_images, lint_links, lint_text
 from clinicenv.clinic.lint_case import Case, Finding
 from clinicenv.files import FileFaults, InputError, load_model
 from clinicenv.scenario import Scenario
@@ -24,7 +24,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     lint_text.readability,
     lint_content.measured_values,
     lint_content.vital_signs,
-    lint_content.image_files,
+    lint_images.image_files,
     lint_content.reachable,
     lint_content.required_for_task,
     lint_content.storable,

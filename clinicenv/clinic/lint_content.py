@@ -1,6 +1,5 @@
 """Lint rules on substance: values fit their flags, questions reach their facts, nothing needed is missing."""
 
-import hashlib
 import math
 import re
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from clinicenv.clinic.lexicon import label, lexicon
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.clinic.lookup import FactIndex
 from clinicenv.clinic.router import read
-from clinicenv.scenario import Image, Measured
+from clinicenv.scenario import Measured
 from clinicenv.story import Fact
 
 _NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d+)?\s*")
@@ -93,39 +92,6 @@ def _flag(case: Case, where: Where, m: Measured, number: float) -> Iterator[Find
     elif m.flag != side and (side == "normal" or m.flag not in ("abnormal", "critical")):
         what = f"{number:g} is {place} the reference range but the flag is `{m.flag}`; correct one of them"
         yield case.finding((*where, "flag"), what, case.level)
-
-
-def image_files(case: Case) -> Iterator[Finding]:
-    """A named image file lies beside the scenario and has the checksum that is given."""
-    for n, image in enumerate(case.scenario.images):
-        if image.file is None:
-            if image.sha256:
-                yield case.finding(
-                    ("images", n, "sha256"), "a checksum without a `file`; name the file too", "warning"
-                )
-        else:
-            yield from _image_file(case, ("images", n), image, image.file)
-
-
-def _image_file(case: Case, where: Where, image: Image, name: str) -> Iterator[Finding]:
-    folder = case.file.resolve().parent
-    try:
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder):
-            yield case.finding(
-                (*where, "file"), "outside the scenario's folder; put the image beside the scenario"
-            )
-            return
-        with path.open("rb") as f:
-            found = hashlib.file_digest(f, "sha256").hexdigest()
-    except (OSError, ValueError) as e:  # a NUL in the name is a ValueError
-        reason = (isinstance(e, OSError) and e.strerror) or e
-        yield case.finding(
-            (*where, "file"), f"`{name}` cannot be read ({reason}); add it or set `file: null`"
-        )
-        return
-    if image.sha256 and image.sha256.lower() != found:
-        yield case.finding((*where, "sha256"), f"does not agree with the file, whose checksum is {found}")
 
 
 def reaches(index: FactIndex, question: str, fact: Fact, turned_to: tuple[str, ...] = ()) -> bool:

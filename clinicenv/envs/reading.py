@@ -6,7 +6,7 @@ from typing import cast
 
 from clinicenv import protocol
 from clinicenv.consultation import Consultation
-from clinicenv.events import DoorNote, Event, Leave, Notice, Released, Report, Role, Say, Trajectory
+from clinicenv.events import DoorNote, Event, Leave, Notice, Report, Role, Say, Trajectory
 from clinicenv.view import DoctorView, for_doctor
 
 
@@ -39,7 +39,7 @@ def words(event: Event) -> str:
         return what.text
     if isinstance(what, Say):
         return f"Patient: {what.text}"
-    if isinstance(what, (Report, Released)):
+    if isinstance(what, Report):
         return protocol.render_results(what)
     if isinstance(what, Notice):
         return f"[{what.text}]"

@@ -21,7 +21,6 @@ from clinicenv.events import (
     Notice,
     OrderTests,
     Rate,
-    Released,
     Report,
     RequestImage,
     Say,
@@ -72,6 +71,10 @@ def print_summary(rows: Sequence[Row], stream: TextIO) -> None:
         "\ncost: of tests and images, illustrative dollars. Errors count in no mean.",
         file=stream,
     )
+    for row in rows:
+        if row.routes:
+            ways = ", ".join(f"{way} {n}" for way, n in row.routes.items())
+            print(printable(f"images of {row.arm}, by what the doctor got: {ways}"), file=stream)
 
 
 def _figure(value: float | None, form: str) -> str:
@@ -223,7 +226,6 @@ _SHOWN: dict[type, Callable[[Event], Iterator[tuple[str, str]]]] = {
     OrderTests: _one("ORDER", lambda w: "; ".join(w.items)),
     RequestImage: _one("IMAGE", lambda w: "; ".join(w.items)),
     Report: _report,
-    Released: _report,
     Unparsed: _one("unreadable", lambda w: w.text or "(nothing)"),
     Notice: _one("notice", lambda w: w.text),
     Diagnose: _diagnose,

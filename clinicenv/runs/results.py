@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,6 +134,8 @@ class ResultLine(NamedTuple):
     calls.jsonl"""
     usd: float | None
     """what these calls cost, in dollars; None where one of them has no price"""
+    routes: dict[str, int]
+    """how many images reached the doctor by which way: `direct`, `reader NAME` or `report`"""
     usage: list[dict[str, Any]]
     """the same by role, model and step: the fields of `clinicenv.score.summary.CallRow`"""
     offset: int
@@ -182,6 +185,7 @@ def summarise(line: Line, calls: Calls) -> ResultLine:
             repeat=header["repeat"],
             tokens=total.tokens,
             usd=total.data()["usd"],
+            routes=_routes(line.data.get("events", [])),
             usage=[row.data() for row in calls.rows],
             offset=line.offset,
             length=line.length,
@@ -208,10 +212,19 @@ def arm_of(header: Mapping[str, Any]) -> str:
             parts.append(f"{role} profile {profile}")
     if header.get("images", "request") != "request":
         parts.append(f"images {header['images']}")
+    parts += _plan(cast.get("measurement", {}).get("agent", {}).get("images", {}))
     parts += [f"{name} {header['limits'][name]:g}" for name in header.get("limits_set", ())]
     if header.get("seed"):
         parts.append(f"seed {header['seed']}")
     return ", ".join(parts)
+
+
+def _plan(plan: Mapping[str, Any]) -> list[str]:
+    """How pictures are to be shown, as far as that is not as usual."""
+    parts = [f"by {plan['route']}"] if plan.get("route", "auto") != "auto" else []
+    parts += [f"{kind} read by {name}" for kind, name in sorted(plan.get("readers", {}).items())]
+    parts += ["with the report"] if plan.get("both") else []
+    return parts + [f"{name} {plan[name]}" for name in ("longest", "detail") if name in plan]
 
 
 def _language(seat: Mapping[str, Any]) -> bool:
@@ -236,6 +249,12 @@ def _marks(task: str, events: list[dict[str, Any]]) -> dict[str, Any]:
         correct = bool(ranks) and ranks[0]["credit"] >= 1
     diagnosed = verdict["diagnosis_given"] if task == "diagnose" else True
     return {"credit": verdict["credit"], "correct": correct, "diagnosed": diagnosed}
+
+
+def _routes(events: list[dict[str, Any]]) -> dict[str, int]:
+    shown = (e["what"] for e in events if e["what"]["type"] == "report")
+    images = (r for what in shown for r in what["results"] if r["kind"] == "image" and r.get("ids"))
+    return dict(Counter(r["route"][-1] for r in images if r.get("route")))
 
 
 class Index:

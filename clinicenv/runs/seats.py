@@ -78,7 +78,7 @@ def size(data: Any) -> int:
 def size_of_results(job: Job) -> int:
     """Bytes of all results that the case has, as the doctor reads them."""
     s = job.scenario
-    consultation = Consultation(s, job.arm.cast, header=job.first)
+    consultation = Consultation(s, job.arm.cast, header=replace(job.first, images="request"))
     consultation.submit(OrderTests(("ECG",)))
     turn = consultation.pending
     assert turn
@@ -104,7 +104,7 @@ def _priced(card: AgentCard, name: str) -> str:
 
 def _first_turn(job: Job, role: Role) -> Turn | None:
     """A turn of this role as it comes up, None where this task has none for it."""
-    consultation = Consultation(job.scenario, job.arm.cast, header=job.first)
+    consultation = Consultation(job.scenario, job.arm.cast, header=replace(job.first, images="request"))
     if role is Role.PATIENT:
         consultation.submit(Say("Hello."))
     elif role is Role.MEASUREMENT:

@@ -18,6 +18,7 @@ from clinicenv.files import InputError, load_model
 from clinicenv.scenario import Scenario, select
 
 if TYPE_CHECKING:
+    from clinicenv.agents.imaging import ImagePlan
     from clinicenv.models.gateway import Gateway
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ MAX_NAME = 200
 Name = Annotated[str, AfterValidator(_short)]
 """Of an agent, a profile or scenarios: a name, a path, a model string or a selection."""
 
-Images = Literal["request", "start", "none"]
+When = Literal["request", "start", "none"]
 
 MAX_REPEATS = 100_000
 """Of each scenario; all that is to be played is listed before it starts."""
@@ -79,6 +80,26 @@ class LimitSpec(_Part):
     budget: Sweep[Annotated[float, Field(gt=0)] | None] = (None,)
 
 
+class ImageSpec(_Part):
+    """When images are shown, and by which route (see `agents.imaging`); a bare word says when."""
+
+    when: When = "request"
+    route: Literal["auto", "direct", "reader", "report"] = "auto"
+    both: bool = False
+    longest: Annotated[int, Field(ge=16, le=8192)] = 1024
+    detail: Literal["auto", "low", "high"] = "auto"
+
+    def plan(self, readers: Mapping[str, str]) -> "ImagePlan":
+        """The routes, with who reads which modality."""
+        from clinicenv.agents.imaging import ImagePlan
+
+        return ImagePlan(self.route, readers, self.both, self.longest, self.detail)
+
+
+def _images(value: Any) -> Any:
+    return [{"when": v} if isinstance(v, str) else v for v in _many(value)]
+
+
 class Specification(_Part):
     """A run. Every field that holds a list is a sweep; sweeps multiply."""
 
@@ -91,7 +112,9 @@ class Specification(_Part):
     limits: LimitSpec = LimitSpec()
     models: dict[RoleName, dict[str, float | int | str | bool]] = Field(default_factory=dict)
     """parameters of the model calls by role, e.g. `doctor: {temperature: 0}`"""
-    images: Sweep[Images] = ("request",)
+    readers: dict[Name, Name] = Field(default_factory=dict)
+    """who reads images, by modality or `*`, e.g. `ecg: ecg`; `report` for nobody"""
+    images: Annotated[tuple[ImageSpec, ...], BeforeValidator(_images), Field(min_length=1)] = (ImageSpec(),)
     language: Sweep[Name] = ("English",)
     """what models speak"""
 
@@ -103,8 +126,15 @@ class Specification(_Part):
                 return {k: one(v) for k, v in value.items()}
             return one(value[0]) if isinstance(value, list) and len(value) == 1 else value
 
-        data: dict[str, Any] = one(self.model_dump(mode="json"))
-        return data
+        data: dict[str, Any] = self.model_dump(mode="json")
+        data["images"] = [_bare(images) for images in self.images]
+        return {k: one(v) for k, v in data.items() if v or k != "readers"}
+
+
+def _bare(images: ImageSpec) -> Any:
+    """As it would be written by hand: a word where only that is given."""
+    given = images.model_dump(mode="json", exclude_defaults=True)
+    return given if given.keys() - {"when"} else images.when
 
 
 @dataclass(frozen=True)
@@ -140,6 +170,9 @@ def load_specification(path: Path | None, flags: Mapping[str, Any]) -> Specifica
     for name, value in flags.items():
         if value is None or value == ():
             continue
+        if name == "images":  # over what the file says of them
+            data["images"] = [{**images, **value} for images in data["images"]]
+            continue
         *groups, field = name.split(".")
         place = data
         for group in groups:
@@ -171,21 +204,28 @@ def arms(spec: Specification, gateway: "Gateway | None" = None) -> list[Arm]:
     cast, profiles, limits = spec.cast, spec.profiles, spec.limits
     _check_arguments(spec)
     casts = [
-        Cast(
-            **dict(zip(ROLES, players, strict=True)),
-            profiles=dict(zip(ROLES, names, strict=True)),
-            arguments={r: spec.models[r] for r, p in zip(ROLES, players, strict=True) if _fits(spec, r, p)},
-            gateway=gateway,
-            language=language,
+        (
+            images.when,
+            Cast(
+                **dict(zip(ROLES, players, strict=True)),
+                profiles=dict(zip(ROLES, names, strict=True)),
+                arguments={
+                    r: spec.models[r] for r, p in zip(ROLES, players, strict=True) if _fits(spec, r, p)
+                },
+                gateway=gateway,
+                language=language,
+                images=images.plan(spec.readers),
+            ),
         )
         for players in product(*(getattr(cast, role) for role in ROLES))
         for names in product(*(getattr(profiles, role) for role in ROLES))
         for language in spec.language
+        for images in spec.images
     ]
     return [
-        Arm(c, seed, {"max_turns": turns, "minutes": minutes, "budget": budget}, images)
-        for c, seed, turns, minutes, budget, images in product(
-            casts, spec.seed, limits.max_turns, limits.minutes, limits.budget, spec.images
+        Arm(c, seed, {"max_turns": turns, "minutes": minutes, "budget": budget}, when)
+        for (when, c), seed, turns, minutes, budget in product(
+            casts, spec.seed, limits.max_turns, limits.minutes, limits.budget
         )
     ]
 

@@ -1,5 +1,6 @@
 """A run in two tables: a row for each arm, and a row for each kind of model call."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from statistics import mean
@@ -25,6 +26,8 @@ class Result(Protocol):
     def tests(self) -> int: ...
     @property
     def cost(self) -> float: ...
+    @property
+    def routes(self) -> Mapping[str, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Row:
     tests: float | None
     cost: float | None
     """means over the consultations that did not fail; cost in the scenarios' illustrative dollars"""
+    routes: dict[str, int]
+    """by which way how many images reached the doctor"""
 
 
 def summarise(results: Iterable[Result]) -> list[Row]:
@@ -76,6 +81,7 @@ def _row(arm: str, results: list[Result]) -> Row:
         turns=mean(r.turns for r in done) if done else None,
         tests=mean(r.tests for r in done) if done else None,
         cost=mean(r.cost for r in done) if done else None,
+        routes=dict(sorted(sum((Counter(r.routes) for r in results), Counter[str]()).items())),
     )
 
 

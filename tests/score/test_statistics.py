@@ -40,7 +40,8 @@ def test_repeats_of_one_scenario_make_no_narrower_interval() -> None:
 
 def result(**given: object) -> SimpleNamespace:
     usual = {"scenario": "a", "arm": "x", "status": "terminated", "turns": 4, "tests": 1, "cost": 10.0}
-    return SimpleNamespace(**{**usual, "marks": {"correct": True, "diagnosed": True}, **given})
+    marks = {"correct": True, "diagnosed": True}
+    return SimpleNamespace(**{**usual, "marks": marks, "routes": {}, **given})
 
 
 def test_errors_count_in_no_mean_and_a_missing_diagnosis_is_not_right() -> None:

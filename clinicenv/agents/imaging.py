@@ -1,0 +1,158 @@
+"""The image router: how what a picture shows gets to the doctor.
+
+Three ways, tried in order: `direct` (the doctor's own model sees it), `reader` (somebody else looks and says
+what is there), `report` (what a radiologist wrote). Which one it was, and why not another, is in the log.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from clinicenv import gallery
+from clinicenv.agents.readers import Asked, Reader, ReaderError, blind, reader
+from clinicenv.consultation import Agent, Turn
+from clinicenv.events import Report, Result
+from clinicenv.files import printable
+from clinicenv.models.gateway import Gateway
+from clinicenv.pictures import Picture, PictureError
+from clinicenv.scenario import Image
+from clinicenv.view import MeasurementView
+
+Route = Literal["auto", "direct", "reader", "report"]
+WAYS = ("direct", "reader", "report")
+ANY = "*"
+"""Stands for every modality without a reader of its own."""
+
+LONGEST = 1024
+"""Pixels of the longer side of a picture as it is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """How images are to be shown.
+
+    Args:
+        route: the first way that is tried; `auto` is the first that can be used.
+        readers: modality, or `*`, -> a reader's name; `report` for none.
+        both: whether a picture that is shown comes with the recorded report.
+        longest: pixels of the longer side of a picture as a model gets it.
+        detail: `auto`, `low` or `high`, for servers that know it.
+    """
+
+    route: Route = "auto"
+    readers: Mapping[str, str] = field(default_factory=dict)
+    both: bool = False
+    longest: int = LONGEST
+    detail: str = "auto"
+
+    def described(self) -> dict[str, Any]:
+        """For the log, without what is as usual."""
+        usual = {"readers": {}, "both": False, "longest": LONGEST, "detail": "auto"}
+        given = {name: getattr(self, name) for name in usual}
+        return {"route": self.route, **{n: v for n, v in given.items() if v != usual[n]}}
+
+    def reader_of(self, image: Image) -> str:
+        """The name of the reader for an image; empty for none."""
+        by_modality = {name.lower(): value for name, value in self.readers.items()}
+        name = by_modality.get(image.modality.lower(), by_modality.get(ANY, ""))
+        return "" if name == "report" else name
+
+
+class Imaging:
+    """A measurement agent whose image results come by the routes of a plan.
+
+    Args:
+        inner: who reports everything else.
+        plan: which routes.
+        doctor: who would be shown a picture. A model is, once it has proven sight; any other agent that has
+            a true attribute `sees`.
+        gateway: the way to models that read.
+    """
+
+    def __init__(self, inner: Agent, plan: ImagePlan, doctor: Agent, gateway: Gateway) -> None:
+        self._inner, self._plan, self._doctor = inner, plan, doctor
+        names = sorted({*plan.readers.values()} - {"report"})
+        self._readers = {name: reader(name, gateway, plan.longest, plan.detail) for name in names}
+        self._checks: dict[str, asyncio.Task[str]] = {}
+
+    @property
+    def models(self) -> list[Any]:
+        """All models behind it, for a check before a batch starts."""
+        return [a for a in (self._inner, *self._readers.values()) if hasattr(a, "preflight")]
+
+    async def act(self, turn: Turn) -> Report:
+        """The report, with each image by its route."""
+        acted: Any = self._inner.act(turn)
+        report: Report = await acted if hasattr(acted, "__await__") else acted
+        assert isinstance(turn.view, MeasurementView)
+        images = {i.id: i for i in turn.view.images if i.pictured}
+        results = [
+            await self._shown(result, images[result.ids[0]], turn)
+            if result.kind == "image" and result.ids and result.ids[0] in images
+            else result
+            for result in report.results
+        ]
+        return replace(report, results=tuple(results))
+
+    async def _shown(self, result: Result, image: Image, turn: Turn) -> Result:
+        """The image's result by the first way that works, and why the ones before did not."""
+        assert isinstance(turn.view, MeasurementView)
+        first = 0 if self._plan.route == "auto" else WAYS.index(self._plan.route)
+        steps: list[str] = []
+        if first < WAYS.index("report"):
+            try:
+                pictures = await asyncio.to_thread(gallery.pictures, image, turn.view.folder)
+            except PictureError as e:
+                steps.append(f"no picture: {printable(e.cause)}")
+            else:
+                for way in (self._direct, self._read)[first:]:
+                    if found := await way(result, image, pictures, turn, steps):
+                        return replace(found, route=tuple(steps))
+        return replace(result, route=(*steps, "report"))
+
+    async def _direct(
+        self, result: Result, _image: Image, pictures: tuple[Picture, ...], _turn: Turn, steps: list[str]
+    ) -> Result | None:
+        if why := await self._blind():
+            steps.append(f"not direct: {why}")
+            return None
+        keys = gallery.show(pictures, self._plan.longest, self._plan.detail)
+        text = "[The picture is shown.]" if len(keys) == 1 else f"[{len(keys)} pictures are shown.]"
+        if self._plan.both:
+            text += f"\n{result.text}"
+        steps.append("direct")
+        return replace(result, text=text, source="picture", pictures=keys)
+
+    async def _read(
+        self, result: Result, image: Image, pictures: tuple[Picture, ...], turn: Turn, steps: list[str]
+    ) -> Result | None:
+        name = self._plan.reader_of(image)
+        if not name:
+            steps.append(f"no reader for {printable(image.modality)}")
+            return None
+        one = self._readers[name]
+        if why := await self._checked(name, one):
+            steps.append(f"not {name}: {printable(why)}")
+            return None
+        try:
+            text = await one.read(Asked(pictures, result.item), turn, result.item)
+        except ReaderError as e:
+            steps.append(f"{name} failed: {printable(str(e))}")
+            return None
+        steps.append(f"reader {name}")
+        return replace(result, text=text, source="reader")
+
+    async def _blind(self) -> str:
+        """Why the doctor cannot be shown a picture; empty where it can."""
+        if getattr(self._doctor, "sees", False):
+            return ""
+        connection = getattr(self._doctor, "connection", None)
+        if connection is None:
+            return "the doctor has no eyes"
+        return printable(await blind(connection))
+
+    async def _checked(self, name: str, one: Reader) -> str:
+        if name not in self._checks:
+            self._checks[name] = asyncio.create_task(one.check())
+        return await asyncio.shield(self._checks[name])

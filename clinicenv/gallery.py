@@ -1,0 +1,103 @@
+"""The pictures of a case: read or drawn when they are first asked for, known by keys that tell nothing."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from clinicenv.pictures import Picture, PictureError, contents, read_bytes, scaled
+from clinicenv.scenario import Drawing, Image
+
+DETAILS = ("auto", "low", "high")
+"""How closely a server is asked to look, in OpenAI's words."""
+
+_GENERATORS = {
+    "ecg": "clinicenv.drawing.ecg",
+    "document": "clinicenv.drawing.document",
+    "chart": "clinicenv.drawing.chart",
+}
+"""Modules with `draw(spec, seed) -> bytes`, which draw a PNG."""
+
+
+def pictures(image: Image, folder: Path | None) -> tuple[Picture, ...]:
+    """The pictures of an image study, in order; `folder` is where its files lie.
+
+    PictureError, which says what to mend, where one is missing, unreadable, or not that with the checksum.
+    """
+    if image.file and folder is None:
+        raise PictureError(image.file[0], "lies beside a scenario's file, and this scenario is from none")
+    drawing = image.draw.model_dump_json() if image.draw else ""
+    return _pictures(image.id, image.file, image.sha256, drawing, folder)
+
+
+@lru_cache(maxsize=64)
+def _pictures(
+    id: str, files: tuple[str, ...], sums: tuple[str, ...], drawing: str, folder: Path | None
+) -> tuple[Picture, ...]:
+    if drawing:
+        return read_bytes(drawn(Drawing.model_validate_json(drawing)), id)
+    assert folder
+    found: list[Picture] = []
+    for n, name in enumerate(files):
+        found += read_bytes(_bytes(folder, name, *sums[n : n + 1]), Path(name).name)
+    return tuple(found)
+
+
+def drawn(drawing: Drawing) -> bytes:
+    """The PNG that a generator draws; ValueError where its description cannot be drawn."""
+    png: bytes = import_module(_GENERATORS[drawing.kind]).draw(drawing.spec, drawing.seed)
+    return png
+
+
+def _bytes(folder: Path, name: str, sha256: str = "") -> bytes:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise PictureError(name, "is outside the scenario's folder; put it beside the scenario")
+    data = contents(path)
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256.lower():
+        raise PictureError(
+            path.name, "is not the file with the checksum that the scenario gives; mend one of them"
+        )
+    return data
+
+
+# What a doctor is shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    url: str
+    detail: str
+    pixels: int
+
+
+_shown: dict[str, _Shown] = {}
+
+
+def show(pictures: Sequence[Picture], longest: int, detail: str) -> tuple[str, ...]:
+    """Puts pictures where `part` finds them, with the longer side at most so long (pixels); their keys."""
+    keys = []
+    for picture in pictures:
+        small = scaled(picture, longest)
+        key = hashlib.blake2b(small.png + detail.encode(), digest_size=10).hexdigest()
+        if key not in _shown:
+            url = f"data:image/png;base64,{base64.b64encode(small.png).decode()}"
+            _shown[key] = _Shown(url, detail, small.width * small.height)
+        keys.append(key)
+    return tuple(keys)
+
+
+def part(key: str) -> dict[str, Any]:
+    """The picture as a part of a message in the OpenAI format; KeyError for one that was never shown."""
+    shown = _shown[key]
+    detail = {} if shown.detail == "auto" else {"detail": shown.detail}
+    return {"type": "image_url", "image_url": {"url": shown.url, **detail}}
+
+
+def pixels(keys: Sequence[str]) -> int:
+    """Of all these pictures together, as they are sent."""
+    return sum(_shown[key].pixels for key in keys)
