@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from clinicenv.pictures import Picture, PictureError, contents, read_bytes, scaled
+from clinicenv.pictures.plain import Picture, PictureError, contents, read_bytes, scaled
 from clinicenv.scenario import Drawing, Image
 
 DETAILS = ("auto", "low", "high")

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from clinicenv import gallery
-from clinicenv.agents.readers import Asked, Reader, ReaderError, blind, reader
+from clinicenv.agents.readers import Reader, blind, reader
 from clinicenv.consultation import Agent, Turn
 from clinicenv.events import Report, Result
 from clinicenv.files import printable
 from clinicenv.models.gateway import Gateway
-from clinicenv.pictures import Picture, PictureError
+from clinicenv.pictures.plain import Picture, PictureError
+from clinicenv.readers.asked import Asked, ReaderError
 from clinicenv.scenario import Image
 from clinicenv.view import MeasurementView
 

@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -16,7 +15,7 @@ from clinicenv.models import sight
 from clinicenv.models.call import Message, ModelError, Request
 from clinicenv.models.gateway import Connection, Gateway
 from clinicenv.models.names import LOCAL, ModelName
-from clinicenv.pictures import Picture
+from clinicenv.readers.asked import Asked, ReaderError
 
 EXPERTS = {"ecg": "clinicenv.readers.ecg:read", "document": "clinicenv.readers.document:read"}
 """The readers that come with clinicenv, by name."""
@@ -37,18 +36,6 @@ _SYSTEM = (
     " is not the kind of picture that was asked for, or cannot be read, say so."
 )
 _WORDS = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a reader gets: the pictures of one study and what the doctor asked for, in the doctor's words."""
-
-    pictures: tuple[Picture, ...]
-    request: str
-
-
-class ReaderError(Exception):
-    """A reader could not be asked, or has nothing to say. The text is one sentence."""
 
 
 class Reader(Protocol):

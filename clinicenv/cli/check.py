@@ -23,6 +23,7 @@ EXTRAS = {
     "local": ("transformers", "torch", "accelerate", "pillow", "uvicorn"),
     "lookup": ("bm25s",),
     "gym": ("gymnasium",),
+    "images": ("pillow", "pydicom", "numpy"),
 }
 
 

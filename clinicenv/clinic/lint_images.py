@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from clinicenv import gallery, pictures
+from clinicenv import gallery
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.files import InputError
+from clinicenv.pictures import plain
+from clinicenv.scenario import Drawing
 
 
 def image_files(case: Case) -> Iterator[Finding]:
@@ -48,9 +50,9 @@ def _image_file(case: Case, where: Where, name: str, checksum: str | None) -> It
 
 def _shown(case: Case, where: Where, path: Path) -> Iterator[Finding]:
     try:
-        pictures.read(path)
-        named = pictures.private(path)
-    except pictures.PictureError as e:
+        plain.read(path)
+        named = plain.private(path)
+    except plain.PictureError as e:
         yield case.finding((*where, "file"), e.cause)
     except InputError as e:
         yield case.finding((*where, "file"), f"was not looked at: {e.what}", "warning")
@@ -60,7 +62,7 @@ def _shown(case: Case, where: Where, path: Path) -> Iterator[Finding]:
             yield case.finding((*where, "file"), f"holds {', '.join(named)}, {what}", "warning")
 
 
-def _drawing(case: Case, where: Where, drawing: gallery.Drawing) -> Iterator[Finding]:
+def _drawing(case: Case, where: Where, drawing: Drawing) -> Iterator[Finding]:
     try:
         gallery.drawn(drawing)
     except InputError as e:

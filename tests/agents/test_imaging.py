@@ -14,12 +14,12 @@ from fake_server import FakeServer, Messages
 
 from clinicenv import Cast, Diagnose, Leave, RequestImage, Say, aplay
 from clinicenv.agents.imaging import ImagePlan
-from clinicenv.agents.readers import Asked
 from clinicenv.consultation import Turn
 from clinicenv.events import Report, Result, Role, Trajectory
 from clinicenv.files import InputError
 from clinicenv.models import sight
 from clinicenv.models.gateway import Gateway
+from clinicenv.readers.asked import Asked
 from clinicenv.scenario import Scenario, load_file
 from clinicenv.shipped import folder
 

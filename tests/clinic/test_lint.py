@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import random
 import re
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from clinicenv.clinic.lint import Finding, lint_file
 from clinicenv.clinic.lint_text import grade
 from clinicenv.files import InputError
 from clinicenv.importers import importer, save
+from clinicenv.models import sight
 from clinicenv.scenario import find_files, load_file
 
 GOOD = template("spinning-01", "diagnose")
@@ -428,15 +431,30 @@ def test_image_file(tmp_path):
     text = changed("answer:\n", IMAGE)
     missing = lint(tmp_path, text)
     assert [(f.line, f.field) for f in missing] == [(line_of(text, "file: scan.png"), "images[0].file")]
-    (tmp_path / "scan.png").write_bytes(b"pixels")
+    scan = sight.picture(("red", "blue", "green"))
+    (tmp_path / "scan.png").write_bytes(scan)
     wrong = lint(tmp_path, text)
     assert [(f.line, f.field) for f in wrong] == [(line_of(text, "sha256: SUM"), "images[0].sha256")]
-    right = hashlib.sha256(b"pixels").hexdigest()
+    right = hashlib.sha256(scan).hexdigest()
     assert lint(tmp_path, text.replace("SUM", right)) == []
     assert right in wrong[0].what
     outside = lint(tmp_path, text.replace("file: scan.png", "file: ../scan.png"))
     assert "outside" in outside[0].what
     assert "without a `file`" in lint(tmp_path, text.replace("    file: scan.png\n", ""))[0].what
+
+
+def test_a_file_that_is_no_picture_is_an_error_and_one_that_tells_whose_it_is_a_warning(tmp_path):
+    text = changed("answer:\n", IMAGE).replace("    sha256: SUM\n", "")
+    (tmp_path / "scan.png").write_bytes(b"pixels")
+    (none,) = lint(tmp_path, text)
+    assert (none.level, "scan.png" in none.what) == ("error", True)
+    png, note = sight.picture(("red", "blue", "green")), b"Author\0Ada Berg"
+    chunk = struct.pack(">I", len(note)) + b"tEXt" + note + struct.pack(">I", zlib.crc32(b"tEXt" + note))
+    (tmp_path / "scan.png").write_bytes(png[:33] + chunk + png[33:])
+    (named,) = lint(tmp_path, text)
+    assert named.level == "warning"
+    assert "tEXt" in named.what or "Author" in named.what
+    assert "Ada" not in named.what
 
 
 def test_grade_against_figures_worked_out_by_hand():

@@ -6,8 +6,8 @@ are checked before anything is decoded, and whatever is wrong ends as a PictureE
 pixels stays there; `private` says where a file admits to that.
 
 Sources: PNG specification, third edition (W3C, 2025), 5 and 11; ITU-T T.81 (JPEG), annex B; Exif 2.32
-(orientation); DICOM PS3.5 and PS3.10 (`clinicenv.dicom`, `clinicenv.shown`), PS3.15 annex E
-(`clinicenv.traces`). Needs the `images` extra.
+(orientation); DICOM PS3.5 and PS3.10 (`dicom`, `shades`), PS3.15 annex E
+(`traces`). Needs the `images` extra.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from clinicenv.files import InputError, printable
-from clinicenv.picture_limits import DAMAGED, MOST_BYTES, PNG_MARK, Refused, check_jpeg, opened, png_chunks
+from clinicenv.pictures.limits import DAMAGED, MOST_BYTES, PNG_MARK, Refused, check_jpeg, opened, png_chunks
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[Picture, ...]:
 
     Animations give their first frame. Raises PictureError; InputError where the `images` extra is missing.
     """
-    return read_bytes(_contents(path), path.name)
+    return read_bytes(contents(path), path.name)
 
 
 def read_bytes(data: bytes, name: str) -> tuple[Picture, ...]:
@@ -88,17 +88,17 @@ def private(path: Path) -> list[str]:
     No picture that `read` makes has any of it, but for text burnt into the pixels, of which
     `BurnedInAnnotation` warns in DICOM and nothing does elsewhere. Raises as `read` does.
     """
-    data = _contents(path)
+    data = contents(path)
 
     def names() -> list[str]:
-        from clinicenv import traces
+        from clinicenv.pictures import traces
 
         return sorted({"PNG": traces.png, "JPEG": traces.jpeg, "DICOM": traces.dicom}[_kind(data)](data))
 
     return _guarded(path.name, names)
 
 
-def _contents(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
     why = None
     try:
         mode = path.lstat().st_mode
@@ -170,7 +170,7 @@ def _pictures(data: bytes) -> Iterator[Picture]:
     if len(data) > MOST_BYTES:
         raise Refused(f"more than {MOST_BYTES >> 20} MiB; export fewer frames or a smaller picture")
     if (kind := _kind(data)) == "DICOM":
-        from clinicenv.shown import shown
+        from clinicenv.pictures.shades import shown
 
         for frame in shown(data):
             yield _picture(Image.fromarray(frame))

@@ -20,8 +20,8 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from clinicenv.dicom import items, parsed
-from clinicenv.picture_limits import jpeg_segments, png_chunks
+from clinicenv.pictures.dicom import items, parsed
+from clinicenv.pictures.limits import jpeg_segments, png_chunks
 
 _LARGEST = 2**20
 """Bytes of a sequence that is looked into; a longer one is named itself."""

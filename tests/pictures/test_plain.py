@@ -34,8 +34,8 @@ from pydicom.uid import (  # noqa: E402
 )
 
 from clinicenv.files import InputError  # noqa: E402
-from clinicenv.picture_limits import MOST_BYTES, MOST_FRAMES, MOST_PIXELS  # noqa: E402
-from clinicenv.pictures import (  # noqa: E402
+from clinicenv.pictures.limits import MOST_BYTES, MOST_FRAMES, MOST_PIXELS  # noqa: E402
+from clinicenv.pictures.plain import (  # noqa: E402
     Picture,
     PictureError,
     private,
@@ -496,9 +496,8 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_importing_the_module_loads_none_of_the_extra() -> None:
-    code = (
-        "import sys, clinicenv.pictures; print([m for m in ('numpy', 'PIL', 'pydicom') if m in sys.modules])"
-    )
+    heavy = ("numpy", "PIL", "pydicom")
+    code = f"import sys, clinicenv.pictures.plain; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
@@ -588,7 +587,7 @@ def mutants(n: int) -> dict[str, bytes]:
 READER = """
 import json, resource, sys
 from pathlib import Path
-from clinicenv.pictures import PictureError, private, read
+from clinicenv.pictures.plain import PictureError, private, read
 out = {}
 for path in sorted(Path(sys.argv[1]).iterdir()):
     answers = []

@@ -1,9 +1,9 @@
 """DICOM files: their elements, and their frames as stored values.
 
 For frames, only the elements that describe pixels are read into memory, so that no patient's data can come
-along, and each is checked before pydicom's decoders see it; `clinicenv.shown` makes grey and colour of
-them. Compressed as JPEG (8-bit), JPEG 2000 or RLE is read; lossless JPEG and JPEG-LS are refused, since
-none of the packages of the `images` extra decodes them.
+along, and each is checked before pydicom's decoders see it; `shades` makes grey and colour of them.
+Compressed as JPEG (8-bit), JPEG 2000 or RLE is read; lossless JPEG and JPEG-LS are refused, since none of the
+packages of the `images` extra decodes them.
 
 Sources: DICOM PS3.3 C.7.6.3 (pixels); PS3.5 7, 8, A.4, A.5 and G (elements, encodings); PS3.10 7 (files).
 Imports numpy, Pillow and pydicom.
@@ -39,7 +39,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from clinicenv.picture_limits import (
+from clinicenv.pictures.limits import (
     MOST_BYTES,
     MOST_FRAMES,
     MOST_PARTS,

@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing, convert_color_space
 from pydicom.uid import ExplicitVRBigEndian
 
-from clinicenv.dicom import COLOURS, GREY, GROUPS, WINDOW, Frame, frames, value
-from clinicenv.picture_limits import Refused
+from clinicenv.pictures.dicom import COLOURS, GREY, GROUPS, WINDOW, Frame, frames, value
+from clinicenv.pictures.limits import Refused
 
 Array = NDArray[Any]
 

@@ -1,0 +1,1 @@
+"""Picture files made plain: pixels, and no trace of whose they are."""

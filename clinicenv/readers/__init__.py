@@ -1,0 +1,1 @@
+"""Expert readers: functions that know one kind of picture."""
