@@ -88,13 +88,12 @@ class Imaging:
         report: Report = await acted if hasattr(acted, "__await__") else acted
         assert isinstance(turn.view, MeasurementView)
         images = {i.id: i for i in turn.view.images if i.pictured}
-        results = [
-            await self._shown(result, images[result.ids[0]], turn)
-            if result.kind == "image" and result.ids and result.ids[0] in images
-            else result
-            for result in report.results
-        ]
-        return replace(report, results=tuple(results))
+        pictured = [r for r in report.results if r.kind == "image" and r.ids and r.ids[0] in images]
+        if not pictured:
+            return report
+        shown = await asyncio.gather(*(self._shown(r, images[r.ids[0]], turn) for r in pictured))
+        by_route = dict(zip(map(id, pictured), shown, strict=True))
+        return replace(report, results=tuple(by_route.get(id(r), r) for r in report.results))
 
     async def _shown(self, result: Result, image: Image, turn: Turn) -> Result:
         """The image's result by the first way that works, and why the ones before did not."""
