@@ -1,1 +1,1 @@
-"""Expert readers: functions that know one kind of picture."""
+"""Expert readers: programs that say what stands in a picture; each needs the extra that its error names."""
