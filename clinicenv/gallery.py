@@ -9,18 +9,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from clinicenv.files import InputError
 from clinicenv.pictures.plain import Picture, PictureError, contents, read_bytes, scaled
 from clinicenv.scenario import Drawing, Image
 
 DETAILS = ("auto", "low", "high")
 """How closely a server is asked to look, in OpenAI's words."""
 
-_GENERATORS = {
-    "ecg": "clinicenv.drawing.ecg",
-    "document": "clinicenv.drawing.document",
-    "chart": "clinicenv.drawing.chart",
-}
-"""Modules with `draw(spec, seed) -> bytes`, which draw a PNG."""
+_GENERATORS = {"ecg": "EcgSpec", "document": "DocumentSpec", "chart": "ChartSpec"}
+"""The modules of `clinicenv.drawing`, which draw a PNG with `draw(spec, seed)`, and what they draw from."""
 
 
 def pictures(image: Image, folder: Path | None) -> tuple[Picture, ...]:
@@ -39,7 +38,11 @@ def _pictures(
     id: str, files: tuple[str, ...], sums: tuple[str, ...], drawing: str, folder: Path | None
 ) -> tuple[Picture, ...]:
     if drawing:
-        return read_bytes(drawn(Drawing.model_validate_json(drawing)), id)
+        try:
+            png = drawn(Drawing.model_validate_json(drawing))
+        except (ValueError, InputError) as e:
+            raise PictureError(id, f"cannot be drawn: {reason(e)}") from e
+        return read_bytes(png, id)
     assert folder
     found: list[Picture] = []
     for n, name in enumerate(files):
@@ -48,9 +51,22 @@ def _pictures(
 
 
 def drawn(drawing: Drawing) -> bytes:
-    """The PNG that a generator draws; ValueError where its description cannot be drawn."""
-    png: bytes = import_module(_GENERATORS[drawing.kind]).draw(drawing.spec, drawing.seed)
+    """The PNG that a generator draws.
+
+    ValueError where its description is wrong, InputError where that cannot be drawn here.
+    """
+    module: Any = import_module(f"clinicenv.drawing.{drawing.kind}")
+    spec = getattr(module, _GENERATORS[drawing.kind]).model_validate(drawing.spec)
+    png: bytes = module.draw(spec, drawing.seed)
     return png
+
+
+def reason(e: Exception) -> str:
+    """What is wrong, in a line: the first of pydantic's findings, with its field."""
+    if isinstance(e, ValidationError):
+        found = e.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
+    return str(e)
 
 
 def _bytes(folder: Path, name: str, sha256: str = "") -> bytes:

@@ -163,7 +163,10 @@ class FunctionReader:
 
     async def check(self) -> str:
         ready = getattr(self._function, "check", None)
-        return str(await asyncio.to_thread(ready) or "") if ready else ""
+        try:
+            return str(await asyncio.to_thread(ready) or "") if ready else ""
+        except InputError as e:  # an extra is missing
+            return e.what
 
     async def read(self, asked: Asked, turn: Turn, item: str) -> str:
         try:

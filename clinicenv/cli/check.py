@@ -24,6 +24,7 @@ EXTRAS = {
     "lookup": ("bm25s",),
     "gym": ("gymnasium",),
     "images": ("pillow", "pydicom", "numpy"),
+    "ocr": ("rapidocr", "onnxruntime", "pillow"),
 }
 
 

@@ -68,4 +68,4 @@ def _drawing(case: Case, where: Where, drawing: Drawing) -> Iterator[Finding]:
     except InputError as e:
         yield case.finding((*where, "draw"), f"was not drawn: {e.what}", "warning")
     except ValueError as e:
-        yield case.finding((*where, "draw"), f"cannot be drawn: {e}")
+        yield case.finding((*where, "draw"), f"cannot be drawn: {gallery.reason(e)}")

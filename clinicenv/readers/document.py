@@ -18,6 +18,7 @@ from math import atan2, cos, degrees, sin, tan
 from typing import Any, NamedTuple
 
 from clinicenv.files import InputError
+from clinicenv.readers.asked import Asked
 
 MOST_PIXELS = 40_000_000
 """A page of A3 at 300 dots to the inch has half of that."""
@@ -218,3 +219,11 @@ def _value(row: Sequence[str]) -> Value | None:
         unit = cells[2]
     value = match["value"]
     return Value(cells[0], "".join(value.split()) if re.search(r"\d", value) else value, unit)
+
+
+def read(asked: Asked) -> str:
+    """The text of each page, as a reader gives it to the doctor."""
+    return "\n\n".join(text(picture.png) for picture in asked.pictures)
+
+
+read.check = need_ocr  # type: ignore[attr-defined]
