@@ -7,6 +7,7 @@ what is there), `report` (what a radiologist wrote). Which one it was, and why n
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from clinicenv import gallery
@@ -24,6 +25,9 @@ Route = Literal["auto", "direct", "reader", "report"]
 WAYS = ("direct", "reader", "report")
 ANY = "*"
 """Stands for every modality without a reader of its own."""
+
+MOST_KEPT = 64
+"""Studies whose pictures are kept in memory."""
 
 LONGEST = 1024
 """Pixels of the longer side of a picture as it is sent."""
@@ -76,6 +80,7 @@ class Imaging:
         names = sorted({*plan.readers.values()} - {"report"})
         self._readers = {name: reader(name, gateway, plan.longest, plan.detail) for name in names}
         self._checks: dict[str, asyncio.Task[str]] = {}
+        self._read_already: dict[int, tuple[Image, asyncio.Task[tuple[Picture, ...]]]] = {}
 
     @property
     def models(self) -> list[Any]:
@@ -102,7 +107,7 @@ class Imaging:
         steps: list[str] = []
         if first < WAYS.index("report"):
             try:
-                pictures = await asyncio.to_thread(gallery.pictures, image, turn.view.folder)
+                pictures = await self._pictures(image, turn.view.folder)
             except PictureError as e:
                 steps.append(f"no picture: {printable(e.cause)}")
             else:
@@ -110,6 +115,16 @@ class Imaging:
                     if found := await way(result, image, pictures, turn, steps):
                         return replace(found, route=tuple(steps))
         return replace(result, route=(*steps, "report"))
+
+    async def _pictures(self, image: Image, folder: Path | None) -> tuple[Picture, ...]:
+        """The pictures, read in a thread once however many ask for them. PictureError as from the gallery."""
+        known = self._read_already.get(id(image))
+        if known is None or known[0] is not image:
+            if len(self._read_already) >= MOST_KEPT:
+                self._read_already.clear()
+            reading = asyncio.create_task(asyncio.to_thread(gallery.pictures, image, folder))
+            known = self._read_already[id(image)] = (image, reading)
+        return await asyncio.shield(known[1])
 
     async def _direct(
         self, result: Result, _image: Image, pictures: tuple[Picture, ...], _turn: Turn, steps: list[str]

@@ -68,7 +68,7 @@ def read(path: Path) -> tuple[Picture, ...]:
 
 def read_bytes(data: bytes, name: str) -> tuple[Picture, ...]:
     """As `read`, for a file's bytes; `name` is only used in errors."""
-    return _guarded(name, lambda: tuple(_pictures(data)))
+    return _guarded(name, lambda: tuple(_pictures(data)), dicom=_is_dicom(data))
 
 
 def scaled(picture: Picture, longest: int) -> Picture:
@@ -95,7 +95,7 @@ def private(path: Path) -> list[str]:
 
         return sorted({"PNG": traces.png, "JPEG": traces.jpeg, "DICOM": traces.dicom}[_kind(data)](data))
 
-    return _guarded(path.name, names)
+    return _guarded(path.name, names, dicom=True)
 
 
 def contents(path: Path) -> bytes:
@@ -119,10 +119,10 @@ def contents(path: Path) -> bytes:
     raise PictureError(path.name, why)
 
 
-def _guarded(name: str, work: Callable[[], T]) -> T:
+def _guarded(name: str, work: Callable[[], T], dicom: bool = False) -> T:
     """The work's result, or a PictureError without the first error on it, which may quote the file."""
     try:
-        for package in ("numpy", "PIL.Image", "pydicom"):
+        for package in ("numpy", "PIL.Image", *(["pydicom"] if dicom else [])):  # which takes long to import
             importlib.import_module(package)
     except ImportError as e:
         raise InputError("reading pictures needs the `images` extra: pip install 'clinicenv[images]'") from e
@@ -154,12 +154,16 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
+def _is_dicom(data: bytes) -> bool:
+    return data[128:132] == b"DICM"
+
+
 def _kind(data: bytes) -> str:
     if data.startswith(PNG_MARK):
         return "PNG"
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
-    if data[128:132] == b"DICM":
+    if _is_dicom(data):
         return "DICOM"
     raise Refused("is not PNG, JPEG or DICOM, whatever its name says; convert it to PNG")
 

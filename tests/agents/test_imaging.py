@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import clinicenv
 from fake_server import FakeServer, Messages
 
 from clinicenv import Cast, Diagnose, Leave, RequestImage, Say, aplay
@@ -92,7 +93,8 @@ def reading_doctor(messages: Messages) -> str:
 
 
 def reader(messages: Messages) -> str:
-    return proof(messages) or f"The film is {colours(messages)[0]}."
+    seen = colours(messages)
+    return proof(messages) or (f"The film is {seen[0]}." if seen else "Hello.")
 
 
 def blind(messages: Messages) -> str:
@@ -206,6 +208,43 @@ async def test_a_missing_or_other_file_falls_back_to_the_report_and_is_in_the_lo
     assert shown.source == "report"
     assert shown.route[0].startswith("no picture: film.png")
     assert "pneum" not in " ".join(shown.route)
+
+
+def test_nothing_of_whose_a_picture_is_leaves_the_file(tmp_path: Path) -> None:
+    """A photograph that knows where it was taken and of whom: no model, log, table or transcript has that."""
+    secret = ("Ada Lovelace-Berg", "48.8584", "Clinic of the Nine Elms")
+    photograph = PIL.new("RGB", (40, 30), COLOURS["red"])
+    exif = photograph.getexif()
+    exif[0x013B], exif[0x010E] = secret[0], secret[2]
+    exif.get_ifd(0x8825)[0x1D] = secret[1]
+    case(tmp_path, "red")
+    file = tmp_path / "film.png"
+    photograph.save(file, "jpeg", exif=exif, comment=secret[0].encode())
+    assert secret[0].encode() in file.read_bytes()
+    with FakeServer(reply=seeing_doctor) as server, FakeServer(reply=reader) as eyes:
+        for route in ("direct", "reader"):
+            out = str(tmp_path / route)
+            options = ("--image-route", route, "--reader", f"*=openai:eyes@{eyes.url}", "--max-turns", "3")
+            cases = ("--scenarios", str(tmp_path / "sharp-chest-pain-01.yaml"), "--out", out)
+            run = clinicenv("run", "--doctor", f"openai:stub@{server.url}", *cases, *options)
+            assert run.returncode == 0, run.stderr
+            assert f"what the doctor got: {route}" in run.stdout
+            key = json.loads((tmp_path / route / "results.jsonl").read_text())["key"]
+            told = [run.stdout, run.stderr, clinicenv("show", out, key).stdout]
+            told += [file.read_text() for file in (tmp_path / route).rglob("*.json*")]
+            assert not [word for word in secret for text in told if word in text]
+        requests = [r.body for s in (server, eyes) for r in s.requests]
+    sent = [data for body in requests for data in pictures(body["messages"])]
+    assert len(sent) > 4  # those of the proofs of sight too
+    assert not [word for word in secret if word in json.dumps(requests)]
+    assert not [word for word in secret for data in sent if word.encode() in data]
+
+
+def pictures(messages: Messages) -> list[bytes]:
+    """The bytes of the pictures in a prompt."""
+    parts = [p for m in messages if isinstance(m["content"], list) for p in m["content"]]
+    urls = [p["image_url"]["url"] for p in parts if p["type"] == "image_url"]
+    return [base64.b64decode(url.partition(",")[2]) for url in urls]
 
 
 @pytest.mark.parametrize(("both", "report"), [(False, False), (True, True)])

@@ -34,7 +34,7 @@ from pydicom.uid import (  # noqa: E402
 )
 
 from clinicenv.files import InputError  # noqa: E402
-from clinicenv.pictures.limits import MOST_BYTES, MOST_FRAMES, MOST_PIXELS  # noqa: E402
+from clinicenv.pictures.limits import MOST_BYTES, MOST_FRAMES, MOST_PIXELS, PNG_MARK  # noqa: E402
 from clinicenv.pictures.plain import (  # noqa: E402
     Picture,
     PictureError,
@@ -489,10 +489,11 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
     assert "larger than 128 MiB" in cause(tmp_path / "huge.png")
 
 
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pydicom", None)
+@pytest.mark.parametrize("package", ["PIL.Image", "pydicom"])
+def test_a_missing_extra_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=r"clinicenv\[images\]"):
-        read_bytes(saved(GREY), "x")
+        read_bytes(dicom(GREY) if package == "pydicom" else PNG_MARK, "x")
 
 
 def test_importing_the_module_loads_none_of_the_extra() -> None:
