@@ -12,9 +12,11 @@ from benchmarks import (
     baseline,
     disclosure,
     envs,
+    images,
     imported,
     load,
     models,
+    ocr,
     resume,
     run,
     understanding,
@@ -45,6 +47,10 @@ def table(found: dict[str, Any]) -> str:
         (f"CPU per model call with {m['messages']} messages, {m['in_flight']} in flight:"
          " client library alone, through the gateway, all that a consultation does, LangChain alone",
          " / ".join(f"{ms:.1f}" for ms in costs) + " ms"),
+        (f"{found['images']['consultations']} consultations with two images each, read in a second: wall time over"
+         " that without them and that second", f"{found['images']['ratio']:.2f}"),
+        (f"values read right by OCR in {found['ocr']['documents']} drawn documents",
+         f"{found['ocr']['right']:.1%}"),
         (f"finding out what is left of {found['resume']['consultations']:,} consultations",
          f"{found['resume']['what_is_left_s']:.1f} s"),
     ]  # fmt: skip
@@ -155,7 +161,8 @@ def beside_agentclinic(found: dict[str, Any]) -> list[str]:
 def main() -> None:
     found: dict[str, Any] = {"machine": {"python": platform.python_version(), "cpu": platform.machine()}}
     about_patients = (understanding, annotation, imported, disclosure)
-    for benchmark in (*about_patients, baseline, run, envs, resume, models, load, agentclinic):
+    others = (baseline, run, envs, resume, models, load, images, ocr, agentclinic)
+    for benchmark in (*about_patients, *others):
         name = benchmark.__name__.rpartition(".")[2]
         found[name] = benchmark.measure()
         print(name, json.dumps(found[name], indent=1), flush=True)

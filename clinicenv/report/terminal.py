@@ -160,6 +160,8 @@ def _report(event: Event) -> Iterator[tuple[str, str]]:
     for r in event.what.results:  # type: ignore[union-attr]
         price = f"  [{r.source}{', $' + format(r.cost, ',.0f') if r.cost else ''}]"
         yield "result", f"{r.name}: {r.text}{price}"
+        if len(r.route) > 1 or r.source in ("picture", "reader"):
+            yield "·", f"(got there: {'; '.join(r.route)})"
 
 
 def _diagnose(event: Event) -> Iterator[tuple[str, str]]:
