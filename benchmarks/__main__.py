@@ -47,8 +47,8 @@ def table(found: dict[str, Any]) -> str:
         (f"CPU per model call with {m['messages']} messages, {m['in_flight']} in flight:"
          " client library alone, through the gateway, all that a consultation does, LangChain alone",
          " / ".join(f"{ms:.1f}" for ms in costs) + " ms"),
-        (f"{found['images']['consultations']} consultations with two images each, read in a second: wall time over"
-         " that without them and that second", f"{found['images']['ratio']:.2f}"),
+        (f"{found['images']['consultations']} consultations with two images each, read in a second: wall time"
+         " over that without them and that second", f"{found['images']['ratio']:.2f}"),
         (f"values read right by OCR in {found['ocr']['documents']} drawn documents",
          f"{found['ocr']['right']:.1%}"),
         (f"finding out what is left of {found['resume']['consultations']:,} consultations",
