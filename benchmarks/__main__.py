@@ -11,6 +11,7 @@ from benchmarks import (
     annotation,
     baseline,
     disclosure,
+    ecg,
     envs,
     images,
     imported,
@@ -49,6 +50,8 @@ def table(found: dict[str, Any]) -> str:
          " / ".join(f"{ms:.1f}" for ms in costs) + " ms"),
         (f"{found['images']['consultations']} consultations with two images each, read in a second: wall time"
          " over that without them and that second", f"{found['images']['ratio']:.2f}"),
+        (f"{found['ecg']['n']} ECGs drawn, held out: rate within 5 %, rhythm, ST and QT changes read right; from"
+         " the signal / from the picture", ecg_shares(found["ecg"])),
         (f"values read right by OCR in {found['ocr']['documents']} drawn documents",
          f"{found['ocr']['right']:.1%}"),
         (f"finding out what is left of {found['resume']['consultations']:,} consultations",
@@ -57,6 +60,12 @@ def table(found: dict[str, Any]) -> str:
     lines = ["| what | figure |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in rows)]
     parts = (patient(found), doctors(found["baseline"]), lines, beside_agentclinic(found["agentclinic"]))
     return "\n".join(line for part in parts for line in part)
+
+
+def ecg_shares(found: dict[str, Any]) -> str:
+    """Rate, rhythm and changes, of signals and of pictures."""
+    ways = ([found[way][what] for what in ("rate", "rhythm", "change")] for way in ("signals", "pictures"))
+    return " / ".join(", ".join(f"{share:.0%}" for share in shares) for shares in ways)
 
 
 def patient(found: dict[str, Any]) -> list[str]:
@@ -161,7 +170,7 @@ def beside_agentclinic(found: dict[str, Any]) -> list[str]:
 def main() -> None:
     found: dict[str, Any] = {"machine": {"python": platform.python_version(), "cpu": platform.machine()}}
     about_patients = (understanding, annotation, imported, disclosure)
-    others = (baseline, run, envs, resume, models, load, images, ocr, agentclinic)
+    others = (baseline, run, envs, resume, models, load, images, ocr, ecg, agentclinic)
     for benchmark in (*about_patients, *others):
         name = benchmark.__name__.rpartition(".")[2]
         found[name] = benchmark.measure()

@@ -25,6 +25,7 @@ EXTRAS = {
     "gym": ("gymnasium",),
     "images": ("pillow", "pydicom", "numpy"),
     "ocr": ("rapidocr", "onnxruntime", "pillow"),
+    "ecg": ("neurokit2", "pillow"),
 }
 
 
