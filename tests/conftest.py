@@ -1,5 +1,6 @@
 """Shared by all tests: the bundled scenarios, and small agents."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -20,6 +21,21 @@ settings.load_profile("clinicenv")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+
+
+LOCAL_NEEDS = ("torch", "transformers", "accelerate", "PIL", "uvicorn")
+
+
+@pytest.fixture(scope="session")
+def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real multimodal model, built on the spot."""
+    if missing := [name for name in LOCAL_NEEDS if importlib.util.find_spec(name) is None]:
+        pytest.skip(f"needs the `local` extra ({', '.join(missing)} missing); `make test-local` installs it")
+    folder = tmp_path_factory.mktemp("model") / "tiny llava"
+    program = ROOT / "tests" / "local" / "tiny_llava.py"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, str(program), str(folder)], env=environment, check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,7 @@ def shown(
         exam=fields.get("exam", EXAM), tests=tuple(Lab.model_validate(t) for t in TESTS),
         images=tuple(Image.model_validate(i) for i in IMAGES),
         unlisted=unlisted, sex=fields.get("sex", "female"), age=fields.get("age", 40), orders=orders,
+        folder=None,
     )  # fmt: skip
     return measurement.report(view, number).results
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import clinicenv
 
 from clinicenv.models import local, loop, memory
 from clinicenv.models.call import Request
 from clinicenv.models.local import LocalModel
-from tests.conftest import clinicenv
 
 
 def processes_of(model: Path) -> list[str]:
