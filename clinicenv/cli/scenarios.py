@@ -96,10 +96,10 @@ def lint(context: click.Context, paths: tuple[str, ...], as_json: bool, strict: 
     Prints one finding a line, as FILE:LINE: LEVEL: FIELD: WHAT. Exit codes: 0 no error, 1 errors (with
     --strict: or warnings), 2 a path that cannot be read.
     """
-    from clinicenv.clinic.lint import lint_file
+    from clinicenv.clinic.lint import lint_files
 
     files = list(dict.fromkeys(file for path in paths for file in _files(path)))
-    found = [finding for file in files for finding in lint_file(file)]
+    found = lint_files(files)
     errors = sum(f.level == "error" for f in found)
     warnings = len(found) - errors
     if as_json:

@@ -178,7 +178,8 @@ def _verdict(event: Event) -> Iterator[tuple[str, str]]:
     if not v.ranks and v.answer_correct is None and not v.goals_met:
         yield "verdict", "no diagnosis was given"
     if v.answer_correct is not None:
-        yield "verdict", "the answer is right" if v.answer_correct else "the answer is wrong"
+        chose = f", it chooses `{v.chosen.option}`" if v.chosen and v.chosen.option else ""
+        yield "verdict", f"the answer is {'right' if v.answer_correct else 'wrong'}{chose}"
     if v.goals_met:
         yield "verdict", "goals met: " + ", ".join(v.goals_met)
     yield (
