@@ -20,12 +20,16 @@ _POLAR = re.compile(
 _ALSO = re.compile(r"^[\W_]*(?:(?:or|and)\b\W*)?([A-Za-z0-9]{1,8})(?:\W*$|\s*[).,;/]|\s+(?:or|and)\b)")
 """What goes on with another id: `A, B`."""
 _HEAD = re.compile(_INTRODUCED + r"(?P<head>.+?)(?:\s*[.;:(\n]\s|,\s|\s[-–—]\s|\.$)(?P<rest>.*)", re.I | re.S)
-_DOUBTED = re.compile(r"^\W*(?:unlikely|improbable|excluded|not?\b|less\b|or\b|vs\b|versus\b|and\b|if\b)", re.I)
+_DOUBTED = re.compile(
+    r"^\W*(?:unlikely|improbable|excluded|not?\b|less\b|or\b|vs\b|versus\b|and\b|if\b)", re.I
+)
 
 
 def option(options: Sequence[Option], text: str) -> Option | None:
     """The one option that the answer chooses, or None."""
-    return _by_text(options, text) or _by_id(options, text) or _by_head(options, text) or _by_word(options, text)
+    return (
+        _by_text(options, text) or _by_id(options, text) or _by_head(options, text) or _by_word(options, text)
+    )
 
 
 def polar(text: str) -> Literal["yes", "no"] | None:
@@ -46,7 +50,7 @@ def _words(text: str) -> str:
 
 
 def _by_text(options: Sequence[Option], text: str) -> Option | None:
-    """As it is written, alone or after its id; then whatever the punctuation, where only one has the words."""
+    """As it is written, alone or after its id; then whatever the punctuation, if only one has the words."""
     same = [o for o in options if plain(text) == plain(o.text)]
     said = _words(text)
     same = same or [o for o in options if said and said in (_words(o.text), _words(f"{o.id} {o.text}"))]

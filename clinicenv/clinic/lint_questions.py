@@ -21,7 +21,7 @@ def question_form(case: Case) -> Iterator[Finding]:
         what = f"{right} options are right; mark exactly one `correct: true`, or set `kind: free`"
         yield case.finding(("question", "options"), what)
     if len(q.options) == 1:
-        yield case.finding(("question", "options"), "one option is no choice; add others, or set `kind: free`")
+        yield case.finding(("question", "options"), "one option is no choice; add others or take it out")
     texts: dict[str, str] = {}
     for n, option in enumerate(q.options):
         first = texts.setdefault(plain(option.text), option.id)
@@ -62,7 +62,7 @@ def _in_pair(case: Case, cases: list[Case]) -> Iterator[Finding]:
     else:
         offered, right = zip(*(_answers(c) for c in cases), strict=True)
         if offered[0] and offered[0] == offered[1] and right[0] == right[1]:
-            what = "one answer to both questions of the pair is right twice; their right options should differ"
+            what = "the same answer is right for both of the pair; their right options should differ"
             yield case.finding(_PAIR, what, "warning")
 
 

@@ -13,8 +13,8 @@ def print_pairs(rows: Sequence[PairRow], stream: TextIO) -> None:
         print(printable(f"pairs of {row.arm}: {'; '.join(_parts(row))}"), file=stream)
     if rows:
         print(
-            "both right: MediConfusion's set accuracy, interval by Wilson; credit: ProbMed's, in which a question"
-            "\nof a pair counts only if both are right; chance: guessing among the options.",
+            "both right: MediConfusion's set accuracy, interval by Wilson; credit: ProbMed's, in which a"
+            "\nquestion of a pair counts only if both are right; chance: guessing among the options.",
             file=stream,
         )
 

@@ -122,8 +122,8 @@ class ResultLine(NamedTuple):
     reason: str
     marks: dict[str, Any]
     """`credit` (0..1), `correct` and `diagnosed` by the rule; `correct` is None where a task has no right
-    answer; for a `question` also `pair`, the texts of its `options`, and the `chosen` one; empty where there is
-    no verdict"""
+    answer; for a `question` also `pair`, the texts of its `options`, and the `chosen` one; empty where there
+    is no verdict"""
     turns: int
     minutes: int
     tests: int

@@ -2,8 +2,8 @@
 
 MediConfusion (arXiv 2409.15477): accuracy by question; set accuracy, the share of pairs with both right;
 confusion, the share of pairs in which the same option was chosen for both. ProbMed (arXiv 2405.20421): a
-question that has a twin earns its credit only if both are right; one without a twin counts by itself. Chance is
-what guessing among the offered options gives: with two of them 50, 25 and 50 %.
+question that has a twin earns its credit only if both are right; one without a twin counts by itself. Chance
+is what guessing among the offered options gives: with two of them 50, 25 and 50 %.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,8 +24,8 @@ class Repeated(Result, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """The pairs of one arm. Shares are 0 to 1, means over pairs (repeats of a pair count once, as their mean);
-    a chance level is None where a question is free. A question that was left unanswered is wrong."""
+    """The pairs of one arm. Shares are 0 to 1, means over pairs (repeats of a pair count once, as their
+    mean); a chance level is None where a question is free. A question that was left unanswered is wrong."""
 
     arm: str
     pairs: int
@@ -81,7 +81,7 @@ def _row(arm: str, results: Sequence[Repeated]) -> PairRow:
         if len(members) == 2 and members[0].scenario != members[1].scenario:
             whole.setdefault(pair, []).append((members[0], members[1]))
     both = {pair: [all(map(_right, two)) for two in twos] for pair, twos in whole.items()}
-    alike = {pair: twos for pair, twos in whole.items() if _offered(twos[0][0]) == _offered(twos[0][1]) != set()}
+    alike = {pair: twos for pair, twos in whole.items() if _same_options(twos[0])}
     firsts = [twos[0] for twos in whole.values()]
     twice = [_times(map(_chance, two)) for two in firsts]
     share, low, high = accuracy(both) if both else (None, None, None)
@@ -99,7 +99,9 @@ def _row(arm: str, results: Sequence[Repeated]) -> PairRow:
         confusion=_mean([mean(float(_confused(two)) for two in twos) for twos in alike.values()]),
         confusion_chance=_mean([_chance(twos[0][0]) for twos in alike.values()]),
         questions=2 * len(whole) + len(single),
-        credit=_mean([mean(map(float, marks)) for marks in (*both.values(), *both.values(), *single.values())]),
+        credit=_mean(
+            [mean(map(float, marks)) for marks in (*both.values(), *both.values(), *single.values())]
+        ),
         credit_chance=_mean([*twice, *twice, *chances.values()]),
     )
 
@@ -108,8 +110,9 @@ def _right(result: Repeated) -> bool:
     return bool(result.marks["correct"])
 
 
-def _offered(result: Repeated) -> set[str]:
-    return set(result.marks["options"])
+def _same_options(two: _Two) -> bool:
+    one, other = (set(r.marks["options"]) for r in two)
+    return bool(one) and one == other
 
 
 def _confused(two: _Two) -> bool:
