@@ -201,15 +201,15 @@ def probe(selection: str, patient: str, patient_profile: str, seed: int, as_json
 @click.option(
     "--reports",
     metavar="R",
-    help="Make questions of clean radiology reports: a text file, one a paragraph, or scenarios with images.",
+    help="Questions on clean radiology reports: a text file, one a paragraph, or scenarios with images.",
 )
 def generate(n: int, seed: int, folder: Path, reports: str | None) -> None:
     """Make cases without a model, and write them to FOLDER: sampled from the disease profiles or, with
     --reports, questions whether a report holds an error, and of which kind.
 
     The same N and SEED give the same files. A diagnosis is in one split only: that of the bundled cases which
-    have it, else one that is drawn by its name. A report with an error and the same without are a pair. A file
-    that is there with other content is never overwritten.
+    have it, else one that is drawn by its name. A report with an error and the same without are a pair. A
+    file that is there with other content is never overwritten.
     """
     from clinicenv.importers import report_questions, save
     from clinicenv.importers.sampled import bundled_splits, generate

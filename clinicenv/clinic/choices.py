@@ -21,7 +21,7 @@ _ALSO = re.compile(r"^[\W_]*(?:(?:or|and)\b\W*)?([A-Za-z0-9]{1,8})(?:\W*$|\s*[).
 """What goes on with another id: `A, B`."""
 _HEAD = re.compile(_INTRODUCED + r"(?P<head>.+?)(?:\s*[.;:(\n]\s|,\s|\s[-–—]\s|\.$)(?P<rest>.*)", re.I | re.S)
 _DOUBTED = re.compile(
-    r"^\W*(?:unlikely|improbable|excluded|not?\b|less\b|or\b|vs\b|versus\b|and\b|if\b)", re.I
+    r"^\W*(?:unlikely|improbable|excluded|not\b|no\W*$|less\b|or\b|vs\b|versus\b|and\b|if\b)", re.I
 )
 
 

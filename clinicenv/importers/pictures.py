@@ -54,7 +54,7 @@ def picture(name: str, folder: Path) -> Copied:
     if "://" in name:
         raise ValueError(f"`{name[:60]}` is an address; save the picture and give its path beside the file")
     parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+    if parts.is_absolute() or ".." in parts.parts or ":" in name[:2]:
         raise ValueError(f"`{name[:60]}` leads out of the folder; give a path beside the file")
     try:
         path = (folder / parts).resolve()

@@ -67,8 +67,8 @@ def print_summary(rows: Sequence[Row], stream: TextIO) -> None:
     console = Console(file=stream) if stream.isatty() else Console(file=stream, width=WIDTH)
     console.print(table)
     print(
-        "accuracy: the first diagnosis is right, mean over scenarios; interval: Wilson, by scenario;"
-        "\ncost: of tests and images, illustrative dollars. Errors count in no mean.",
+        "accuracy: the first diagnosis, or the answer, is right, mean over scenarios; interval: Wilson, by"
+        "\nscenario; cost: of tests and images, illustrative dollars. Errors count in no mean.",
         file=stream,
     )
     for row in rows:
