@@ -160,7 +160,8 @@ class Settings(TypedDict, total=False):
     minutes: int | None
     budget: float | None
     images: str
-    """`request` (the doctor asks), `start` (all come after the patient's opening line) or `none`"""
+    """`request` (the doctor asks), `start` (all come after the patient's opening line) or `none`; the image
+    of a question comes unasked but with `none`"""
     forks: tuple[Fork, ...]
     """where it left its parents"""
 
@@ -303,11 +304,18 @@ class Consultation:
         line = pick(s.patient.opening, self._draws.number("patient", "opening", 0))
         self._log(Role.PATIENT, Say(line, ids=s.patient.opening_facts, ids_by="agent"))
         self._due = len(self._seen[Role.PATIENT])
-        if self.header.images == "start" and s.images:
-            self._orders = (RequestImage(tuple(i.name for i in s.images)),)
+        if unasked := self._unasked():
+            self._orders = (RequestImage(unasked),)
             self._phase = "shown"
         else:
             self._doctor_is_due()
+
+    def _unasked(self) -> tuple[str, ...]:
+        """The names of the images that are handed out before the first turn: all or, unless there are to be
+        none, the one that the question is about."""
+        s, when = self.scenario, self.header.images
+        about = s.question.image if s.question and when != "none" else None
+        return tuple(i.name for i in s.images if when == "start" or i.id == about)
 
     def _doctor_is_due(self) -> None:
         """The doctor again, unless a limit is reached."""
@@ -444,7 +452,7 @@ class Consultation:
             site=s.setting.site,
             position=s.setting.role,
             resources=s.setting.resources,
-            question=asked.ask if asked else None,
+            question=asked.put if asked else None,
             options=tuple(AskedOption(o.id, o.text) for o in asked.options) if asked else (),
             age=s.patient.identity.age,
             sex=s.patient.identity.sex,

@@ -336,6 +336,17 @@ class RankVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What an answer to a question chose, and from what: all that scores of pairs need."""
+
+    pair: str = ""
+    options: tuple[str, ...] = ()
+    """their texts, as they were offered"""
+    option: str = ""
+    """the text of the chosen one; empty where the answer names none of them, or more than one"""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The rule's judgement of the whole: ranks, and four facts about the ending."""
 
@@ -347,6 +358,8 @@ class Verdict:
     questions_resolved: bool
     farewell: bool
     answer_correct: bool | None = None
+    """for `question` tasks"""
+    chosen: Chosen | None = None
     """for `question` tasks"""
     goals_met: tuple[str, ...] = ()
     """for `communicate` tasks"""

@@ -78,10 +78,15 @@ def read_text(path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Writes the whole file or nothing."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes the whole file or nothing."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as f:
-            f.write(text)
+        with os.fdopen(descriptor, "wb") as f:
+            f.write(data)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

@@ -375,6 +375,13 @@ class Question(Part):
     kind: Literal["choice", "free", "report_check"] = "choice"
     accept: Texts = ()
     """right free answers"""
+    pair: Slug | None = None
+    """questions with the same pair are right only together: negated twins, look-alike pictures"""
+
+    @property
+    def put(self) -> str:
+        """The question as a doctor reads it, with the report that it is about; without the options."""
+        return f"{self.ask}\n\nReport: {self.report}" if self.report else self.ask
 
 
 class Imported(Part):

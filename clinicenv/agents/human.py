@@ -103,7 +103,8 @@ def asked(view: DoctorView) -> list[str]:
     """The question of a `question` task and its options."""
     if not view.question:
         return []
-    return [printable(view.question), *(f"  {o.id}: {printable(o.text)}" for o in view.options)]
+    lines = [printable(line) for line in view.question.splitlines() if line.strip()]
+    return [*lines, *(f"  {o.id}: {printable(o.text)}" for o in view.options)]
 
 
 def shown(event: Event) -> list[str]:

@@ -21,7 +21,7 @@ class Replay:
     ) -> None:
         self._actions: dict[int, list[Action]] = {}
         for event in trajectory.events:
-            if event.role is role and event.turn:
+            if event.role is role and (event.turn or role is Role.MEASUREMENT):  # the opening is the core's
                 self._actions.setdefault(event.turn, []).append(event.what)  # type: ignore[arg-type]
         self._until, self._then = until, then
 

@@ -19,15 +19,25 @@ from clinicenv.importers import FORMATS, Conversion, importer, save
     help="Folder for the scenario files; made if it is not there.",
 )
 @click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of the pictures that FILE names.  [for vqa FILE's own, for agentclinic none]",
+)
+@click.option(
     "--skip-bad", is_flag=True, help="Write the good cases and report the bad ones, instead of writing none."
 )
-def import_(format: str, file: Path, folder: Path, skip_bad: bool) -> None:
+def import_(format: str, file: Path, folder: Path, images: Path | None, skip_bad: bool) -> None:
     """Turn the cases in FILE into scenario files.
 
-    One YAML file a case; a file that is there with other content is never overwritten. Without --skip-bad
-    one bad case means that nothing is written. Exit codes: 0 done, 2 bad input.
+    agentclinic: its MedQA and NEJM files; a picture of the latter is the file in --images that is named like
+    the last part of its address. ddxplus: its table of patients. vqa: questions about pictures, one JSON
+    object a line: id, question, answer and, if wanted, image, options, pair, modality, license.
+
+    One YAML file a case, pictures beside them; a file that is there with other content is never
+    overwritten. Without --skip-bad one bad case means that nothing is written. Exit codes: 0 done, 2 bad
+    input.
     """
-    done = importer(format).convert(file)
+    done = importer(format).convert(file, images)
     for error in done.bad:
         click.echo(printable(f"error: {error}"), err=True)
     if done.bad and not skip_bad:
@@ -37,7 +47,7 @@ def import_(format: str, file: Path, folder: Path, skip_bad: bool) -> None:
         )
     if not done.scenarios:
         raise InputError("no case could be used, nothing written", file=file)
-    save(done.scenarios, folder)
+    save(done.scenarios, folder, done.pictures)
     for note in done.notes:
         click.echo(printable(str(note)), err=True)
     click.echo(printable(_summary(done, folder)))

@@ -15,7 +15,7 @@ from clinicenv.files import InputError, printable
 from clinicenv.models import loop
 from clinicenv.runs.batch import call_log
 from clinicenv.runs.store import Store
-from clinicenv.scenario import load_scenario, select
+from clinicenv.scenario import Scenario, load_scenario, select
 from clinicenv.view import for_doctor
 
 
@@ -58,6 +58,8 @@ def play(
     spec = {"scenarios": case.id, "cast": {"doctor": "human", "patient": patient}, "seed": seed}
     with Store.create(folder, spec, {"clinicenv": __version__}, resume=False, force=False) as store:
         store.put_scenario(case)
+        for file in _pictures(case):
+            click.echo(printable(f"Look at {file}"))
         _talk(consultation, cast, store)
     trajectory = consultation.trajectory
     assert trajectory.outcome
@@ -69,6 +71,12 @@ def play(
         click.echo(f"The answer: {printable(case.answer.diagnosis.name)}")
     click.echo(f"To read it again: clinicenv show {folder} {trajectory.key}", err=True)
     return 1 if trajectory.outcome.status == "error" else 0
+
+
+def _pictures(case: Scenario) -> list[Path]:
+    """The files of the image that the case's question is about."""
+    about = case.question.image if case.question else None
+    return [case.folder / name for i in case.images if i.id == about and case.folder for name in i.file]
 
 
 def _talk(consultation: Consultation, cast: Cast, store: Store) -> None:

@@ -196,8 +196,10 @@ def _play(
     spec: Specification, all_arms: list[Arm], todo: list[Job], folder: Path, given: dict[str, Any]
 ) -> int:
     from clinicenv.models.loop import run as on_loop
+    from clinicenv.report.pairs import print_pairs
     from clinicenv.report.progress import progress_of
     from clinicenv.report.terminal import print_summary
+    from clinicenv.score import pairs
     from clinicenv.score.summary import summarise
 
     refuse_unasked(folder, given["resume"])  # before a model is called
@@ -221,10 +223,16 @@ def _play(
         results = [r for r in store.results().values() if r.key in keys]
     rows = summarise(results)
     if given["as_json"]:
-        document = {"run": str(folder), "arms": [asdict(r) for r in rows], "left": left_out}
+        document = {
+            "run": str(folder),
+            "arms": [asdict(r) for r in rows],
+            "pairs": [asdict(r) for r in pairs.summarise(results)],
+            "left": left_out,
+        }
         click.echo(_as_json(document), nl=False)
     elif results:
         print_summary(rows, sys.stdout)
+        print_pairs(pairs.summarise(results), sys.stdout)
         example = min(results, key=lambda r: (r.status == "error", r.scenario, r.key))
         click.echo(
             f"\nThe run is in {folder}. To read one consultation:\n  clinicenv show {folder} {example.key}"

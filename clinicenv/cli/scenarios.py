@@ -96,10 +96,10 @@ def lint(context: click.Context, paths: tuple[str, ...], as_json: bool, strict: 
     Prints one finding a line, as FILE:LINE: LEVEL: FIELD: WHAT. Exit codes: 0 no error, 1 errors (with
     --strict: or warnings), 2 a path that cannot be read.
     """
-    from clinicenv.clinic.lint import lint_file
+    from clinicenv.clinic.lint import lint_files
 
     files = list(dict.fromkeys(file for path in paths for file in _files(path)))
-    found = [finding for file in files for finding in lint_file(file)]
+    found = lint_files(files)
     errors = sum(f.level == "error" for f in found)
     warnings = len(found) - errors
     if as_json:
@@ -187,7 +187,9 @@ def probe(selection: str, patient: str, patient_profile: str, seed: int, as_json
 
 
 @scenarios.command()
-@click.option("--n", type=click.IntRange(1, 1_000_000), required=True, help="How many cases.")
+@click.option(
+    "--n", type=click.IntRange(1, 1_000_000), required=True, help="How many cases; pairs with --reports."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
 @click.option(
     "--out",
@@ -196,16 +198,27 @@ def probe(selection: str, patient: str, patient_profile: str, seed: int, as_json
     required=True,
     help="Folder for the scenario files; made if it is not there.",
 )
-def generate(n: int, seed: int, folder: Path) -> None:
-    """Sample cases from the disease profiles, without a model, and write them to FOLDER.
+@click.option(
+    "--reports",
+    metavar="R",
+    help="Questions on clean radiology reports: a text file, one a paragraph, or scenarios with images.",
+)
+def generate(n: int, seed: int, folder: Path, reports: str | None) -> None:
+    """Make cases without a model, and write them to FOLDER: sampled from the disease profiles or, with
+    --reports, questions whether a report holds an error, and of which kind.
 
     The same N and SEED give the same files. A diagnosis is in one split only: that of the bundled cases which
-    have it, else one that is drawn by its name. A file that is there with other content is never overwritten.
+    have it, else one that is drawn by its name. A report with an error and the same without are a pair. A
+    file that is there with other content is never overwritten.
     """
-    from clinicenv.importers import save
+    from clinicenv.importers import report_questions, save
     from clinicenv.importers.sampled import bundled_splits, generate
 
-    written = save(list(generate(n, seed, bundled_splits())), folder)
+    if reports is None:
+        made = list(generate(n, seed, bundled_splits()))
+    else:
+        made = report_questions.generate(report_questions.read(reports), n, seed)
+    written = save(made, folder)
     click.echo(printable(f"{len(written)} cases -> {folder}; check them: clinicenv scenarios lint {folder}"))
 
 

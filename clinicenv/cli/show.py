@@ -46,6 +46,7 @@ def _consultation(store: Store, key: str, as_json: bool) -> None:
 
 
 def _as_json(store: Store) -> None:
+    from clinicenv.score import pairs
     from clinicenv.score.summary import calls_of, summarise
 
     results = list(store.results().values())
@@ -54,6 +55,7 @@ def _as_json(store: Store) -> None:
         {
             "run": str(store.folder),
             "arms": [asdict(r) for r in summarise(results)],
+            "pairs": [asdict(r) for r in pairs.summarise(results)],
             "calls": [row.data() for row in calls_of(row for r in results for row in r.usage)],
             "spent": [row.data() for row in spent.rows],
             "consultations": [r._asdict() for r in results],
@@ -62,12 +64,15 @@ def _as_json(store: Store) -> None:
 
 
 def _summary(store: Store) -> None:
+    from clinicenv.report.pairs import print_pairs
     from clinicenv.report.spending import print_calls, spent_line
     from clinicenv.report.terminal import print_summary
+    from clinicenv.score import pairs
     from clinicenv.score.summary import calls_of, summarise
 
     results = list(store.results().values())
     print_summary(summarise(results), sys.stdout)
+    print_pairs(pairs.summarise(results), sys.stdout)
     spent = store.spent().rows
     if spent:
         click.echo()

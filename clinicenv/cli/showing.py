@@ -112,9 +112,11 @@ def _measurements(s: Scenario, answer: bool) -> Iterator[Part]:
 
 def _question(s: Scenario, answer: bool) -> Iterator[Part]:
     if s.question:
-        yield f"Question: {s.question.ask}"
+        yield f"Question: {s.question.put}"
         for option in s.question.options:
             yield f"  {option.id}: {option.text}{' (right)' if answer and option.correct else ''}"
+        if s.question.pair:
+            yield f"Right only together with the other question of pair {s.question.pair}"
 
 
 def result_line(item: Test | Image) -> str:

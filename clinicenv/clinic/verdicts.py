@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from clinicenv.clinic import choices
 from clinicenv.clinic.agenda import says
 from clinicenv.clinic.answers import OPEN_INTENTS, unsettled
 from clinicenv.events import (
     PLAN_FIELDS,
     Answer,
+    Chosen,
     Diagnose,
     Event,
     Heard,
@@ -27,7 +29,16 @@ from clinicenv.events import (
     Say,
     Verdict,
 )
-from clinicenv.scenario import Condition, Conditions, Diagnosis, Differential, Goal, Question, Scenario
+from clinicenv.scenario import (
+    Condition,
+    Conditions,
+    Diagnosis,
+    Differential,
+    Goal,
+    Option,
+    Question,
+    Scenario,
+)
 
 RANK_DISCOUNT = (1.0, 0.6, 0.4)
 """What a right diagnosis is worth in first, second and third place; further down nothing."""
@@ -291,7 +302,8 @@ def judge(scenario: Scenario, events: Sequence[Event]) -> Verdict:
             "close" in w.acts if isinstance(w, Heard) else isinstance(w, Leave) and bool(w.text)
             for w in (e.what for e in events if e.role is not Role.PATIENT)
         ),
-        answer_correct=_answered(scenario.question, whats) if scenario.question else None,
+        answer_correct=_right(scenario.question, whats) if scenario.question else None,
+        chosen=_chosen(scenario.question, whats) if scenario.question else None,
         goals_met=_goals_met(scenario, events),
     )
 
@@ -319,26 +331,35 @@ def _in_order(scenario: Scenario, events: Sequence[Event], goal: Goal) -> bool:
     return False
 
 
-_OPTION = re.compile(
-    r"^\W*(?:(?:option|answer|choice)\W+(?:is\W+)?)?([A-Za-z0-9]{1,8})(?:\W*$|\s*[).:\]-])", re.I
-)
+def _said(whats: Iterable[object]) -> str | None:
+    """The last answer."""
+    return next((w.text for w in reversed(list(whats)) if isinstance(w, Answer)), None)
 
 
-def _answered(question: Question, whats: Iterable[object]) -> bool:
+def _option(question: Question, text: str) -> Option | None:
+    """The option that an answer means: by id or text, else by other words for the same."""
+    if option := choices.option(question.options, text):
+        return option
+    meant = [o for o in question.options if same_diagnosis(text, o.text)]
+    return meant[0] if len(meant) == 1 else None
+
+
+def _right(question: Question, whats: Iterable[object]) -> bool:
     """Whether the last answer names the right option, by id or text, or is one of the accepted texts."""
-    text = next((w.text for w in reversed(list(whats)) if isinstance(w, Answer)), None)
+    text = _said(whats)
     if text is None:
         return False
-    said = " ".join(_WORD.findall(text.lower()))
-    options = {o.id.lower(): o for o in question.options}
-    by_text = [o for o in question.options if " ".join(_WORD.findall(o.text.lower())) == said]
-    if by_text:
-        return by_text[0].correct
-    letter = _OPTION.match(text)
-    if letter and letter[1].lower() in options:
-        return options[letter[1].lower()].correct
-    right = [o.text for o in question.options if o.correct]
-    return any(same_diagnosis(text, name) for name in (*question.accept, *right))
+    if option := _option(question, text):
+        return option.correct
+    polar = choices.polar(text)
+    return any(same_diagnosis(text, name) or polar == name.strip().lower() for name in question.accept)
+
+
+def _chosen(question: Question, whats: Iterable[object]) -> Chosen:
+    text = _said(whats)
+    option = _option(question, text) if text else None
+    offered = tuple(o.text for o in question.options)
+    return Chosen(question.pair or "", offered, option.text if option else "")
 
 
 # --- conditions

@@ -9,6 +9,7 @@ from clinicenv.importers.base import Conversion, Importer, Note, save
 FORMATS = {
     "agentclinic": "clinicenv.importers.agentclinic",
     "ddxplus": "clinicenv.importers.ddxplus",
+    "vqa": "clinicenv.importers.vqa",
 }
 """A format's name on the command line -> the module that reads it."""
 

@@ -1,9 +1,9 @@
-"""AgentClinic's OSCE cases (its MedQA files, one JSON object a line) as scenarios.
+"""AgentClinic's cases, one JSON object a line, as scenarios: OSCE cases (its MedQA files), and by
+`agentclinic_questions` image questions (its NEJM files).
 
 A case becomes a scenario whose history is as fine as its sentences: each is a fact that comes out when asked.
 """
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -11,11 +11,14 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from clinicenv.files import InputError, did_you_mean
+from clinicenv.importers import agentclinic_questions as questions
 from clinicenv.importers import agentclinic_results as results
 from clinicenv.importers.agentclinic_facts import History
 from clinicenv.importers.base import Conversion, Note, json_lines, kind
 from clinicenv.importers.fields import empties
+from clinicenv.importers.person import age_in, sex_in
 from clinicenv.importers.prose import Answer, Sex, abbreviations, unbracketed, words
+from clinicenv.importers.questions import split
 from clinicenv.scenario import Answer as RightAnswer
 from clinicenv.scenario import (
     Diagnosis,
@@ -34,24 +37,28 @@ _SOURCES = (
     Source(name="AgentClinic MedQA", url="https://github.com/SamuelSchmidgall/AgentClinic", license="MIT"),
     Source(name="MedQA", url="https://github.com/jind11/MedQA"),
 )
-_YEARS = {"year": 1.0, "month": 1 / 12, "week": 7 / 365.25, "day": 1 / 365.25, "hour": 1 / 8766}
 THIRD_PERSON = "third-person-wording"
 """The flag of a case with lines that could not safely be put into the speaker's mouth."""
 _CHILD = 12
 """Years. Below this age a parent speaks."""
 
 
-def convert(file: Path) -> Conversion:
+def convert(file: Path, images: Path | None = None) -> Conversion:
     """All cases of the file; a line that is no case becomes one error in `bad`.
 
-    InputError where the file cannot be read or holds no case at all.
+    Image questions come without their picture unless it lies in `images`. InputError where the file cannot be
+    read or holds no case at all.
     """
     done = Conversion()
     for line, given in json_lines(file):
         try:
             if isinstance(given, InputError):
                 raise given
-            scenario, notes = _case(given, file, line)
+            if questions.is_one(given):
+                scenario, notes, pictures = questions.convert(given, file, line, images, _prefix(file))
+                done.pictures |= {p.name: p for p in pictures}
+            else:
+                scenario, notes = _case(given, file, line)
         except InputError as e:
             done.bad.append(e)
         except ValidationError as e:
@@ -74,12 +81,6 @@ class _Case:
         self.file, self.line = file, line
         self.unmapped: dict[str, Any] = {}
         self.notes: list[Note] = []
-        if "image_url" in given and "question" in given:
-            raise InputError(
-                f"an image-question case, not an OSCE case; expected an object with `{_TOP}`",
-                file=file,
-                line=line,
-            )
         self.osce = self.object(given, _TOP, "")
         self.actor = self.object(self.osce, "Patient_Actor", _TOP)
         self.symptoms = self.object(self.actor, "Symptoms", "Patient_Actor")
@@ -188,7 +189,7 @@ def _case(given: dict[str, Any], file: Path, line: int) -> tuple[Scenario, list[
 def _sex(case: _Case) -> Sex:
     """As the demographics say, else as the history's pronouns do; else `unknown`, with a note."""
     for text in (case.demographics, str(case.actor["History"]), str(case.actor)):
-        if sex := _sex_in(text):
+        if sex := sex_in(text):
             return sex
     what = "the sex is not given; it is set to `unknown`"
     case.notes.append(Note(case.file, case.line, "Patient_Actor.Demographics", what))
@@ -196,27 +197,13 @@ def _sex(case: _Case) -> Sex:
 
 
 def _age(case: _Case) -> float:
-    found = re.search(
-        r"(\d{1,3}(?:\.\d+)?)[\s-]*(year|month|week|day|hour)s?[\s-]*old", case.demographics, re.I
-    )
-    if found:
-        return round(float(found[1]) * _YEARS[found[2].lower()], 3)
-    if re.search(r"newborn|neonate|post delivery", case.demographics, re.I):
-        return 0.0
+    if (age := age_in(case.demographics)) is not None:
+        return age
     raise InputError(
         f"`Demographics` gives no age: `{case.demographics[:60]}`; expected e.g. `35-year-old woman`",
         file=case.file,
         line=case.line,
     )
-
-
-def _sex_in(text: str) -> Sex | None:
-    """The sex that a text speaks of: by the first noun, else by the more frequent pronoun."""
-    nouns = re.search(r"\b(?:(female|woman|girl|lady)|(male|man|boy|gentleman))\b", text[:80], re.I)
-    if nouns:
-        return "female" if nouns[1] else "male"
-    she, he = (len(re.findall(p, text, re.I)) for p in (r"\b(?:she|her)\b", r"\b(?:he|his|him)\b"))
-    return None if she == he else "female" if she > he else "male"
 
 
 def _site(case: _Case) -> Literal["ed", "clinic"]:
@@ -241,11 +228,9 @@ def _diagnosis(name: str) -> Diagnosis:
 
 
 def _meta(diagnosis: str) -> Meta:
-    drawn = int(hashlib.sha256(words(unbracketed(diagnosis)).encode()).hexdigest()[:8], 16) % 10
-    split: Literal["train", "dev", "test"] = "train" if drawn < 6 else "dev" if drawn < 8 else "test"
     return Meta(
         specialty="general",
-        split=split,
+        split=split(words(unbracketed(diagnosis))),
         tags=("agentclinic",),
         license="MIT",
         sources=_SOURCES,

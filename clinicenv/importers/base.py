@@ -2,14 +2,15 @@
 
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import yaml
 
-from clinicenv.files import MAX_BYTES, InputError, write_text
+from clinicenv.files import MAX_BYTES, InputError, write_bytes
+from clinicenv.importers.pictures import Copied
 from clinicenv.scenario import Scenario
 
 MAX_LINE = 100_000
@@ -38,6 +39,8 @@ class Note:
 class Conversion:
     """The cases that came through, what to know about them, and one error for each that did not."""
 
+    pictures: dict[str, Copied] = field(default_factory=dict)
+    """the pictures of the cases, by the name that they get beside the scenario files"""
     scenarios: list[Scenario] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     bad: list[InputError] = field(default_factory=list)
@@ -46,8 +49,12 @@ class Conversion:
 class Importer(Protocol):
     """A module (or object) that reads one format."""
 
-    def convert(self, file: Path) -> Conversion:
-        """All cases of the file, none written; InputError where the file as a whole cannot be read."""
+    def convert(self, file: Path, images: Path | None = None) -> Conversion:
+        """All cases of the file, none written; `images` is where pictures lie that the file names.
+
+        InputError where the file as a whole cannot be read, or its format has no pictures and `images` is
+        given.
+        """
 
 
 def json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any] | InputError]]:
@@ -141,21 +148,26 @@ def to_yaml(scenario: Scenario) -> str:
     return yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def save(scenarios: list[Scenario], folder: Path) -> list[Path]:
-    """Writes `<id>.yaml` for each scenario and returns the paths; InputError and no new file otherwise.
+def save(scenarios: list[Scenario], folder: Path, pictures: Mapping[str, Copied] | None = None) -> list[Path]:
+    """Writes `<id>.yaml` for each scenario, and the pictures beside them; returns the scenarios' paths.
+    InputError and no new file otherwise.
 
     A file that is there already with the same content is left as it is; other content is never overwritten.
     """
-    texts = {folder / f"{s.id}.yaml": to_yaml(s) for s in scenarios}
+    texts = {folder / f"{s.id}.yaml": to_yaml(s).encode() for s in scenarios}
     for path, text in texts.items():
-        if len(text.encode()) > MAX_BYTES:
+        if len(text) > MAX_BYTES:
             raise InputError(f"would be larger than {MAX_BYTES:,} bytes; take the case out", file=path)
+    content: dict[Path, Callable[[], bytes]] = {
+        folder / name: picture.read for name, picture in (pictures or {}).items()
+    }
+    content |= {path: lambda text=text: text for path, text in texts.items()}  # type: ignore[misc]
     written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        new = {path: text for path, text in texts.items() if not _is_there(path, text)}
-        for path, text in new.items():
-            write_text(path, text)
+        new = [path for path, data in content.items() if not _is_there(path, data)]
+        for path in new:
+            write_bytes(path, content[path]())
             written.append(path)
     except BaseException as e:
         for path in written:
@@ -168,9 +180,9 @@ def save(scenarios: list[Scenario], folder: Path) -> list[Path]:
     return list(texts)
 
 
-def _is_there(path: Path, text: str) -> bool:
+def _is_there(path: Path, content: Callable[[], bytes]) -> bool:
     if not path.exists() and not path.is_symlink():
         return False
-    if path.is_file() and path.read_bytes() == text.encode():
+    if path.is_file() and not path.is_symlink() and path.read_bytes() == content():
         return True
     raise InputError("is there already with other content; choose another folder", file=path)

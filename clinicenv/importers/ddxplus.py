@@ -47,11 +47,14 @@ _SPLITS: tuple[tuple[str, Literal["train", "dev", "test"]], ...] = (
 )  # fmt: skip
 
 
-def convert(file: Path) -> Conversion:
+def convert(file: Path, images: Path | None = None) -> Conversion:
     """All patients of the CSV; a row that is none becomes one error in `bad`.
 
-    InputError where the file or a JSON file beside it cannot be read, or the columns are not DDXPlus's.
+    InputError where the file or a JSON file beside it cannot be read, the columns are not DDXPlus's, or
+    `images` is given: there are none.
     """
+    if images:
+        raise InputError("DDXPlus has no pictures; leave --images out")
     done = Conversion()
     rows = lines(file)
     header = next(rows, (0, []))[1]

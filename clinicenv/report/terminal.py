@@ -67,8 +67,8 @@ def print_summary(rows: Sequence[Row], stream: TextIO) -> None:
     console = Console(file=stream) if stream.isatty() else Console(file=stream, width=WIDTH)
     console.print(table)
     print(
-        "accuracy: the first diagnosis is right, mean over scenarios; interval: Wilson, by scenario;"
-        "\ncost: of tests and images, illustrative dollars. Errors count in no mean.",
+        "accuracy: the first diagnosis, or the answer, is right, mean over scenarios; interval: Wilson, by"
+        "\nscenario; cost: of tests and images, illustrative dollars. Errors count in no mean.",
         file=stream,
     )
     for row in rows:
@@ -180,7 +180,8 @@ def _verdict(event: Event) -> Iterator[tuple[str, str]]:
     if not v.ranks and v.answer_correct is None and not v.goals_met:
         yield "verdict", "no diagnosis was given"
     if v.answer_correct is not None:
-        yield "verdict", "the answer is right" if v.answer_correct else "the answer is wrong"
+        chose = f", it chooses `{v.chosen.option}`" if v.chosen and v.chosen.option else ""
+        yield "verdict", f"the answer is {'right' if v.answer_correct else 'wrong'}{chose}"
     if v.goals_met:
         yield "verdict", "goals met: " + ", ".join(v.goals_met)
     yield (

@@ -122,7 +122,8 @@ class ResultLine(NamedTuple):
     reason: str
     marks: dict[str, Any]
     """`credit` (0..1), `correct` and `diagnosed` by the rule; `correct` is None where a task has no right
-    answer; empty where there is no verdict"""
+    answer; for a `question` also `pair`, the texts of its `options`, and the `chosen` one; empty where there
+    is no verdict"""
     turns: int
     minutes: int
     tests: int
@@ -248,7 +249,11 @@ def _marks(task: str, events: list[dict[str, Any]]) -> dict[str, Any]:
         ranks = verdict.get("ranks")
         correct = bool(ranks) and ranks[0]["credit"] >= 1
     diagnosed = verdict["diagnosis_given"] if task == "diagnose" else True
-    return {"credit": verdict["credit"], "correct": correct, "diagnosed": diagnosed}
+    marks = {"credit": verdict["credit"], "correct": correct, "diagnosed": diagnosed}
+    if task == "question" and isinstance(chosen := verdict.get("chosen"), dict):
+        marks |= {"pair": chosen.get("pair", ""), "options": chosen.get("options", [])}
+        marks["chosen"] = chosen.get("option", "")
+    return marks
 
 
 def _routes(events: list[dict[str, Any]]) -> dict[str, int]:

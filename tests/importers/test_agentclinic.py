@@ -510,7 +510,7 @@ NESTED = "[" * 40_000 + "]" * 40_000
         ('{"a": ' + NESTED[39_970:40_030] + "}", "nested deeper than 16 levels"),
         (b'{"a": "\xff"}', "not UTF-8 text"),
         ('{"a": "' + "x" * 10_000_000 + '"}', "the line is longer than 100,000 bytes"),
-        ({"question": "q", "image_url": "u", "answers": []}, "an image-question case, not an OSCE case"),
+        ({"question": "q", "image_url": "u", "answers": []}, "`patient_info` is missing on this line"),
         ({"OSCE_Exam": {}}, "`OSCE_Examination` is missing on this line (did you mean `OSCE_Exam`?)"),
         (changed(OSCE, []), "`OSCE_Examination` should be an object, found a list"),
         (changed(f"{OSCE}.Test_Results", ...), "`Test_Results` is missing in `OSCE_Examination`"),
