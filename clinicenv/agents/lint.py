@@ -15,7 +15,7 @@ from clinicenv.agents import prompts
 from clinicenv.agents.cards import AgentCard
 from clinicenv.agents.cast import Cast
 from clinicenv.consultation import Acted, Consultation, Turn
-from clinicenv.events import Diagnose, Examine, Role, Say
+from clinicenv.events import Diagnose, Examine, Report, Role, Say
 from clinicenv.files import (
     Document,
     Fault,
@@ -244,6 +244,10 @@ def _sample(case: Scenario, role: str) -> Iterator[dict[str, Any]]:
     }
     turn = consultation.pending
     assert turn
+    if turn.role is Role.MEASUREMENT:  # the picture of a question, which comes unasked
+        consultation.submit(Report(()))
+        turn = consultation.pending
+        assert turn
     if role in acts:
         if role == "moderator" and Diagnose not in turn.legal:
             return
