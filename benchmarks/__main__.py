@@ -50,8 +50,8 @@ def table(found: dict[str, Any]) -> str:
          " / ".join(f"{ms:.1f}" for ms in costs) + " ms"),
         (f"{found['images']['consultations']} consultations with two images each, read in a second: wall time"
          " over that without them and that second", f"{found['images']['ratio']:.2f}"),
-        (f"{found['ecg']['n']} drawn ECGs, held out: rate within 5 %, rhythm, ST and QT changes read right; from the"
-         " signal / from the picture", ecg_shares(found["ecg"])),
+        (f"{found['ecg']['n']} drawn ECGs, held out: rate within 5 %, rhythm, ST and QT changes read right,"
+         " from signals / from pictures", ecg_shares(found["ecg"])),
         (f"values read right by OCR in {found['ocr']['documents']} drawn documents",
          f"{found['ocr']['right']:.1%}"),
         (f"finding out what is left of {found['resume']['consultations']:,} consultations",
