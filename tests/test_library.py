@@ -55,3 +55,24 @@ def test_most_cases_are_not_given_away_by_door_note_and_opening() -> None:
     assert len(known) == len(TO_DIAGNOSE)
     assert sum(b.guess for b in known) / len(known) < 0.5
     assert sum(b.door_note for b in known) / len(known) < 0.5
+
+
+def test_six_pairs_of_questions_differ_in_picture_and_report_alone_and_in_the_right_option() -> None:
+    pairs = defaultdict(list)
+    for s in ALL:
+        if s.question and s.question.pair:
+            pairs[s.question.pair].append(s)
+    assert len(pairs) >= 6
+    assert len({s.images[0].modality for two in pairs.values() for s in two}) >= 4
+    for two in pairs.values():
+        seen, pictures, right = set(), set(), set()
+        for s in two:
+            assert s.question
+            (image,) = s.images
+            pictures.add(image.draw.model_dump_json() if image.draw else None)
+            right.add(next(o.id for o in s.question.options if o.correct))
+            bare = [o.model_copy(update={"correct": False}) for o in s.question.options]
+            asked = s.question.model_copy(update={"options": tuple(bare)})
+            same = image.model_copy(update={"report": "-", "draw": None})
+            seen.add(s.model_copy(update={"id": "-", "question": asked, "images": (same,)}).model_dump_json())
+        assert (len(seen), len(pictures), len(right)) == (1, 2, 2)

@@ -15,7 +15,7 @@ from clinicenv.agents.cast import Cast
 from clinicenv.agents.lint import samples
 from clinicenv.agents.model import read_verdicts
 from clinicenv.consultation import Consultation, Turn
-from clinicenv.events import Answer, Diagnose, Leave, OrderTests, RequestImage, Say
+from clinicenv.events import Answer, Diagnose, Leave, OrderTests, Report, RequestImage, Say
 from clinicenv.models.templates import render
 from clinicenv.scenario import Scenario, load_scenario, select
 from clinicenv.view import DoctorView, PatientView
@@ -36,7 +36,12 @@ class Modelled:
 
 
 def consult(scenario: Scenario, **arguments: Any) -> Consultation:
-    return Consultation(scenario, Cast(Modelled(), Modelled(), Modelled(), Modelled()), **arguments)
+    """At the doctor's first turn: the picture of a question, which comes unasked, is handed out empty."""
+    cast = Cast(Modelled(), Modelled(), Modelled(), Modelled())
+    consultation = Consultation(scenario, cast, **arguments)
+    if scenario.question and scenario.question.image:
+        consultation.submit(Report(()))
+    return consultation
 
 
 def doctors_system(card: AgentCard, turn: Turn, **more: Any) -> str:

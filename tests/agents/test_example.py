@@ -22,7 +22,7 @@ CHEST, EMBOLISM = "sharp-chest-pain-01", "sharp-chest-pain-02"
 
 
 def view_of(scenario: Scenario) -> DoctorView:
-    turn = Consultation(scenario, Cast()).pending
+    turn = Consultation(scenario, Cast(), images="none").pending
     assert turn is not None
     assert isinstance(turn.view, DoctorView)
     return turn.view

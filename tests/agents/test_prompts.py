@@ -51,7 +51,12 @@ class Modelled:
 
 
 def consult(scenario: Scenario, **arguments: Any) -> Consultation:
-    return Consultation(scenario, Cast(Modelled(), Modelled(), Modelled(), Modelled()), **arguments)
+    """At the doctor's first turn: the picture of a question, which comes unasked, is handed out empty."""
+    cast = Cast(Modelled(), Modelled(), Modelled(), Modelled())
+    consultation = Consultation(scenario, cast, **arguments)
+    if scenario.question and scenario.question.image:
+        consultation.submit(Report(()))
+    return consultation
 
 
 def prompt(turn: Turn) -> list[dict[str, Any]]:
@@ -317,14 +322,14 @@ def test_a_model_patient_has_no_answer_no_plan_no_result_and_no_gated_fact(scena
         "images": [i.model_dump(include={"report", "findings", "alt_text"}) for i in scenario.images],
     }
     phrases = {w for w in held(kept) if len(w) > 8 or w.isupper()} - {"abnormal", "critical"}
-    assert len(phrases) > (30 if scenario.task == "diagnose" else 10)
+    assert len(phrases) > {"diagnose": 30, "communicate": 10, "question": 1}[scenario.task]
     assert [w for w in sorted(phrases) if names(text, w) and not names(own, w)] == []
     if diagnosis := scenario.answer.diagnosis:
         assert not any(
             names(text, n) for n in (diagnosis.name, *diagnosis.synonyms, *diagnosis.abbreviations)
         )
     gated = [f for f in scenario.facts.values() if f.gated]
-    assert gated
+    assert gated or scenario.task == "question"  # its patient holds no facts
     for fact in gated:
         assert not any(names(text, w) for w in (*fact.say, fact.value or fact.say[0], fact.id))
 
