@@ -40,7 +40,8 @@ $(VENV)/smollm2: $(VENV)/local
 
 ## The main job: four scripted doctors over all bundled scenarios, seeded; no key, no GPU, no model.
 demo: $(VENV)/core
-	$(BIN)/clinicenv run --doctor random --doctor guess --doctor scripted --doctor bayes --seed 0 --repeats 3
+	$(BIN)/clinicenv run --doctor random --doctor guess --doctor scripted --doctor bayes --seed 0 --repeats 3 \
+		--scenarios task:diagnose,task:communicate
 
 ## All tests, and what must hold beside them.
 test: $(VENV)/dev lint

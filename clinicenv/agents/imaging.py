@@ -7,14 +7,13 @@ what is there), `report` (what a radiologist wrote). Which one it was, and why n
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from clinicenv import gallery
 from clinicenv.agents.readers import Reader, blind, reader
 from clinicenv.consultation import Agent, Turn
 from clinicenv.events import Report, Result
-from clinicenv.files import printable
+from clinicenv.files import InputError, printable
 from clinicenv.models.gateway import Gateway
 from clinicenv.pictures.plain import Picture, PictureError
 from clinicenv.readers.asked import Asked, ReaderError
@@ -102,36 +101,32 @@ class Imaging:
 
     async def _shown(self, result: Result, image: Image, turn: Turn) -> Result:
         """The image's result by the first way that works, and why the ones before did not."""
-        assert isinstance(turn.view, MeasurementView)
         first = 0 if self._plan.route == "auto" else WAYS.index(self._plan.route)
         steps: list[str] = []
-        if first < WAYS.index("report"):
-            try:
-                pictures = await self._pictures(image, turn.view.folder)
-            except PictureError as e:
-                steps.append(f"no picture: {printable(e.cause)}")
-            else:
-                for way in (self._direct, self._read)[first:]:
-                    if found := await way(result, image, pictures, turn, steps):
-                        return replace(found, route=tuple(steps))
+        try:
+            for way in (self._direct, self._read)[first:]:
+                if found := await way(result, image, turn, steps):
+                    return replace(found, route=tuple(steps))
+        except (PictureError, InputError) as e:  # a file, a drawing, or the extra for them is missing
+            steps.append(f"no picture: {printable(str(e))}")
         return replace(result, route=(*steps, "report"))
 
-    async def _pictures(self, image: Image, folder: Path | None) -> tuple[Picture, ...]:
+    async def _pictures(self, image: Image, turn: Turn) -> tuple[Picture, ...]:
         """The pictures, read in a thread once however many ask for them. PictureError as from the gallery."""
+        assert isinstance(turn.view, MeasurementView)
         known = self._read_already.get(id(image))
         if known is None or known[0] is not image:
             if len(self._read_already) >= MOST_KEPT:
                 self._read_already.clear()
-            reading = asyncio.create_task(asyncio.to_thread(gallery.pictures, image, folder))
+            reading = asyncio.create_task(asyncio.to_thread(gallery.pictures, image, turn.view.folder))
             known = self._read_already[id(image)] = (image, reading)
         return await asyncio.shield(known[1])
 
-    async def _direct(
-        self, result: Result, _image: Image, pictures: tuple[Picture, ...], _turn: Turn, steps: list[str]
-    ) -> Result | None:
+    async def _direct(self, result: Result, image: Image, turn: Turn, steps: list[str]) -> Result | None:
         if why := await self._blind():
             steps.append(f"not direct: {why}")
             return None
+        pictures = await self._pictures(image, turn)
         keys = gallery.show(pictures, self._plan.longest, self._plan.detail)
         text = "[The picture is shown.]" if len(keys) == 1 else f"[{len(keys)} pictures are shown.]"
         if self._plan.both:
@@ -139,9 +134,7 @@ class Imaging:
         steps.append("direct")
         return replace(result, text=text, source="picture", pictures=keys)
 
-    async def _read(
-        self, result: Result, image: Image, pictures: tuple[Picture, ...], turn: Turn, steps: list[str]
-    ) -> Result | None:
+    async def _read(self, result: Result, image: Image, turn: Turn, steps: list[str]) -> Result | None:
         name = self._plan.reader_of(image)
         if not name:
             steps.append(f"no reader for {printable(image.modality)}")
@@ -150,6 +143,7 @@ class Imaging:
         if why := await self._checked(name, one):
             steps.append(f"not {name}: {printable(why)}")
             return None
+        pictures = await self._pictures(image, turn)
         try:
             text = await one.read(Asked(pictures, result.item), turn, result.item)
         except ReaderError as e:

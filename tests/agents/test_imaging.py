@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,16 @@ def pictures(messages: Messages) -> list[bytes]:
     parts = [p for m in messages if isinstance(m["content"], list) for p in m["content"]]
     urls = [p["image_url"]["url"] for p in parts if p["type"] == "image_url"]
     return [base64.b64decode(url.partition(",")[2]) for url in urls]
+
+
+async def test_without_the_extra_for_pictures_the_report_is_given_and_the_log_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    done = await aplay(case(tmp_path, "blue"), Cast(doctor=Sees(), images=ImagePlan()))
+    (shown,) = [r for e in done.of(Report) for r in e.what.results]  # type: ignore[union-attr]
+    assert shown.source == "report"
+    assert "clinicenv[images]" in shown.route[0]
 
 
 @pytest.mark.parametrize(("both", "report"), [(False, False), (True, True)])
