@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -81,39 +80,43 @@ def _bytes(folder: Path, name: str, sha256: str = "") -> bytes:
     return data
 
 
-# What a doctor is shown
+# What a model is shown
+
+
+def as_part(picture: Picture, longest: int, detail: str) -> dict[str, Any]:
+    """The picture as a part of a message in the OpenAI format, its longer side at most so long (pixels)."""
+    url = f"data:image/png;base64,{base64.b64encode(scaled(picture, longest).png).decode()}"
+    asked = {} if detail == "auto" else {"detail": detail}
+    return {"type": "image_url", "image_url": {"url": url, **asked}}
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    url: str
+    """Which picture a key stands for, and how it is sent: enough to make its part again."""
+
+    image: Image
+    folder: Path | None
+    number: int
+    longest: int
     detail: str
-    pixels: int
 
 
 _shown: dict[str, _Shown] = {}
 
 
-def show(pictures: Sequence[Picture], longest: int, detail: str) -> tuple[str, ...]:
-    """Puts pictures where `part` finds them, with the longer side at most so long (pixels); their keys."""
+def show(image: Image, folder: Path | None, longest: int, detail: str) -> tuple[str, ...]:
+    """The keys under which `part` has an image's pictures from now on. PictureError as from `pictures`."""
     keys = []
-    for picture in pictures:
-        small = scaled(picture, longest)
-        key = hashlib.blake2b(small.png + detail.encode(), digest_size=10).hexdigest()
-        if key not in _shown:
-            url = f"data:image/png;base64,{base64.b64encode(small.png).decode()}"
-            _shown[key] = _Shown(url, detail, small.width * small.height)
+    for number, picture in enumerate(pictures(image, folder)):
+        sent = f"{picture.key} {longest} {detail}"
+        key = hashlib.blake2b(sent.encode(), digest_size=10).hexdigest()
+        _shown.setdefault(key, _Shown(image, folder, number, longest, detail))
         keys.append(key)
     return tuple(keys)
 
 
+@lru_cache(maxsize=128)  # in use: those of the talks that go on; the memory of a long run stays bounded
 def part(key: str) -> dict[str, Any]:
-    """The picture as a part of a message in the OpenAI format; KeyError for one that was never shown."""
-    shown = _shown[key]
-    detail = {} if shown.detail == "auto" else {"detail": shown.detail}
-    return {"type": "image_url", "image_url": {"url": shown.url, **detail}}
-
-
-def pixels(keys: Sequence[str]) -> int:
-    """Of all these pictures together, as they are sent."""
-    return sum(_shown[key].pixels for key in keys)
+    """The picture of a key as a part of a message; KeyError for one that was never shown."""
+    one = _shown[key]
+    return as_part(pictures(one.image, one.folder)[one.number], one.longest, one.detail)

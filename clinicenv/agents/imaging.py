@@ -126,8 +126,9 @@ class Imaging:
         if why := await self._blind():
             steps.append(f"not direct: {why}")
             return None
-        pictures = await self._pictures(image, turn)
-        keys = gallery.show(pictures, self._plan.longest, self._plan.detail)
+        await self._pictures(image, turn)  # which puts them where the gallery has them at hand
+        assert isinstance(turn.view, MeasurementView)
+        keys = gallery.show(image, turn.view.folder, self._plan.longest, self._plan.detail)
         text = "[The picture is shown.]" if len(keys) == 1 else f"[{len(keys)} pictures are shown.]"
         if self._plan.both:
             text += f"\n{result.text}"

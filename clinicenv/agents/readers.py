@@ -112,15 +112,15 @@ class ModelReader:
         return await blind(self.connection)
 
     async def read(self, asked: Asked, turn: Turn, item: str) -> str:
-        keys = gallery.show(asked.pictures, self._longest, self._detail)
-        parts = [{"type": "text", "text": f"Asked for: {asked.request}"}, *map(gallery.part, keys)]
+        shown = [gallery.as_part(p, self._longest, self._detail) for p in asked.pictures]
+        parts = [{"type": "text", "text": f"Asked for: {asked.request}"}, *shown]
         messages: list[Message] = [
             {"role": "system", "content": _SYSTEM.format(words=_WORDS)},
             {"role": "user", "content": parts},
         ]
         asker = self._asker
         record = {"role": "reader", "turn": turn.view.turn, "step": "read"}
-        record |= {"pictures": len(keys), "pixels": gallery.pixels(keys)}
+        record |= {"pictures": len(shown), "longest": self._longest}
         request = Request(messages, asker.settings(turn.draw.integer(f"reader:{item}")))
         try:
             reply = await asker.send(request, record)
