@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from clinicenv import select
+
 
 def test_the_wheel_brings_scenarios_cards_and_profiles(tmp_path: Path) -> None:
     uv = [sys.executable, "-m", "uv"]
@@ -29,7 +31,7 @@ def test_the_wheel_brings_scenarios_cards_and_profiles(tmp_path: Path) -> None:
     constraints = str(ROOT / "constraints.txt")
     run(*uv, "pip", "install", "--quiet", "--python", python, "--constraint", constraints, str(wheel))
     clinicenv = str(tmp_path / "clean" / "bin" / "clinicenv")
-    assert "6 bundled" in run(clinicenv, "check")
+    assert f" {len(select('all'))} bundled" in run(clinicenv, "check")
     assert "accuracy" in run(clinicenv, "run", "--doctor", "scripted", "--out", "r")
     assert "sharp-chest-pain-01" in run(clinicenv, "scenarios", "list")
     assert "made-up-01" in run(clinicenv, "scenarios", "new", "made-up-01", "--out", ".")

@@ -78,7 +78,7 @@ def size(data: Any) -> int:
 def size_of_results(job: Job) -> int:
     """Bytes of all results that the case has, as the doctor reads them."""
     s = job.scenario
-    consultation = Consultation(s, job.arm.cast, header=replace(job.first, images="request"))
+    consultation = _begun(job)
     consultation.submit(OrderTests(("ECG",)))
     turn = consultation.pending
     assert turn
@@ -102,9 +102,18 @@ def _priced(card: AgentCard, name: str) -> str:
     return str(replace(model, url=None if url == DEFAULT_URL else url))
 
 
+def _begun(job: Job) -> Consultation:
+    """The consultation when its doctor is first due: what comes unasked has been reported."""
+    consultation = Consultation(job.scenario, job.arm.cast, header=job.first)
+    turn = consultation.pending
+    if turn and isinstance(turn.view, MeasurementView):
+        consultation.submit(report(turn.view, lambda item: turn.draw("result", item)))
+    return consultation
+
+
 def _first_turn(job: Job, role: Role) -> Turn | None:
     """A turn of this role as it comes up, None where this task has none for it."""
-    consultation = Consultation(job.scenario, job.arm.cast, header=replace(job.first, images="request"))
+    consultation = _begun(job)
     if role is Role.PATIENT:
         consultation.submit(Say("Hello."))
     elif role is Role.MEASUREMENT:
