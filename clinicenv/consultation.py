@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
 
 from clinicenv import __version__
-from clinicenv.clinic import verdicts
 from clinicenv.clinic.annotate import facts_told
 from clinicenv.clinic.hearing import Hearing
 from clinicenv.clinic.lint_text import telling_concepts
+from clinicenv.clinic.verdicts import judge
 from clinicenv.draws import Draw, Draws, Fork, TurnDraw, pick
 from clinicenv.events import (
     FINAL,
@@ -306,7 +306,7 @@ class Consultation:
         self._due = len(self._seen[Role.PATIENT])
         if unasked := self._unasked():
             self._orders = (RequestImage(unasked),)
-            self._phase = "shown"
+            self._go("shown")
         else:
             self._doctor_is_due()
 
@@ -361,7 +361,7 @@ class Consultation:
                     else:
                         self._cost += result.cost
                         self._tests += result.source not in ("unavailable", "unknown")
-        return self._go("answered") if self._spoke and asked_for else self._doctor_is_due()
+        return self._go("answered") if self._spoke else self._doctor_is_due()
 
     def _answered(self, acts: list[Action]) -> None:
         for act in acts:
@@ -382,7 +382,7 @@ class Consultation:
     def _finish(self, status: Status, reason: str) -> None:
         """The rule's verdict, then whoever may judge or rate, then the end."""
         self._end = (status, reason)
-        verdict = verdicts.judge(self.scenario, self._events)
+        verdict = judge(self.scenario, self._events)
         self._log(Role.CORE, verdict)
         if verdict.diagnosis_given and Role.MODERATOR in self._seats:
             self._go("judged")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,11 +15,12 @@ from clinicenv.files import InputError
 from clinicenv.pictures.plain import Picture, PictureError, contents, read_bytes, scaled
 from clinicenv.scenario import Drawing, Image
 
-DETAILS = ("auto", "low", "high")
-"""How closely a server is asked to look, in OpenAI's words."""
-
 _GENERATORS = {"ecg": "EcgSpec", "document": "DocumentSpec", "chart": "ChartSpec"}
 """The modules of `clinicenv.drawing`, which draw a PNG with `draw(spec, seed)`, and what they draw from."""
+
+
+_READING = Lock()
+"""One at a time: however many ask for the same pictures at once, they are read and kept in memory once."""
 
 
 def pictures(image: Image, folder: Path | None) -> tuple[Picture, ...]:
@@ -29,7 +31,8 @@ def pictures(image: Image, folder: Path | None) -> tuple[Picture, ...]:
     if image.file and folder is None:
         raise PictureError(image.file[0], "lies beside a scenario's file, and this scenario is from none")
     drawing = image.draw.model_dump_json() if image.draw else ""
-    return _pictures(image.id, image.file, image.sha256, drawing, folder)
+    with _READING:
+        return _pictures(image.id, image.file, image.sha256, drawing, folder)
 
 
 @lru_cache(maxsize=64)
@@ -111,6 +114,7 @@ def show(image: Image, folder: Path | None, longest: int, detail: str) -> tuple[
         sent = f"{picture.key} {longest} {detail}"
         key = hashlib.blake2b(sent.encode(), digest_size=10).hexdigest()
         _shown.setdefault(key, _Shown(image, folder, number, longest, detail))
+        part(key)  # made here, in a thread, and not where all others wait
         keys.append(key)
     return tuple(keys)
 

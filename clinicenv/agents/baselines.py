@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from clinicenv.agents.cast import Cast
 from clinicenv.agents.doctor_notes import take_notes
-from clinicenv.clinic.verdicts import rank
+from clinicenv.clinic.ranking import rank
 from clinicenv.consultation import Consultation
 from clinicenv.events import Event, Say
 from clinicenv.scenario import Scenario

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from clinicenv.agents.cards import AgentCard, load_card
+from clinicenv.agents.image_plan import ImagePlan
 from clinicenv.agents.scripted import ScriptedMeasurement, ScriptedPatient
 from clinicenv.consultation import Agent, Consultation, Seat, Settings, Turn, drive
 from clinicenv.events import Role, Trajectory
@@ -15,7 +16,6 @@ from clinicenv.profile import BiasProfile, load_profile
 from clinicenv.scenario import Scenario
 
 if TYPE_CHECKING:
-    from clinicenv.agents.imaging import ImagePlan
     from clinicenv.models.gateway import Gateway
 
 Player: TypeAlias = str | Agent | Callable[[Turn], Any]
@@ -57,7 +57,7 @@ class Cast:
         arguments: Mapping[Any, Mapping[str, Any]] | None = None,
         gateway: "Gateway | None" = None,
         language: str = "",
-        images: "ImagePlan | None" = None,
+        images: ImagePlan | None = None,
     ) -> None:
         language = "" if language.strip().lower() in ("", "en", "english") else language.strip()
         players = {"doctor": doctor, "patient": patient, "measurement": measurement, "moderator": moderator}
@@ -73,18 +73,20 @@ class Cast:
                 profile = load_profile(profile, name)
             self._agents[Role(name)] = agent
             self.seats[Role(name)] = Seat(settings, profile)
-        if images and images.route != "report":
+        if images:
             self._route_images(images, gateway)
 
-    def _route_images(self, plan: "ImagePlan", gateway: "Gateway | None") -> None:
-        """Seats who shows pictures before the measurement agent."""
+    def _route_images(self, plan: ImagePlan, gateway: "Gateway | None") -> None:
+        """Seats who shows pictures before the measurement agent, who gives their reports without that."""
+        role, seat = Role.MEASUREMENT, self.seats[Role.MEASUREMENT]
+        self.seats[role] = replace(seat, settings={**seat.settings, "images": plan.described()})
+        if plan.route == "report":
+            return
         from clinicenv.agents.imaging import Imaging
         from clinicenv.models.gateway import Gateway
 
-        role, seat = Role.MEASUREMENT, self.seats[Role.MEASUREMENT]
         doctor = self._agents[Role.DOCTOR]
         self._agents[role] = Imaging(self._agents[role], plan, doctor, gateway or Gateway())
-        self.seats[role] = replace(seat, settings={**seat.settings, "images": plan.described()})
 
     def __getitem__(self, role: Role) -> Agent:
         return self._agents[role]

@@ -5,62 +5,22 @@ what is there), `report` (what a radiologist wrote). Which one it was, and why n
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from clinicenv import gallery
+from clinicenv.agents.image_plan import NOBODY, ImagePlan
 from clinicenv.agents.readers import Reader, blind, reader
 from clinicenv.consultation import Agent, Turn
 from clinicenv.events import Report, Result
 from clinicenv.files import InputError, printable
 from clinicenv.models.gateway import Gateway
-from clinicenv.pictures.plain import Picture, PictureError
+from clinicenv.pictures.plain import PictureError
 from clinicenv.readers.asked import Asked, ReaderError
 from clinicenv.scenario import Image
 from clinicenv.view import MeasurementView
 
-Route = Literal["auto", "direct", "reader", "report"]
 WAYS = ("direct", "reader", "report")
-ANY = "*"
-"""Stands for every modality without a reader of its own."""
-
-MOST_KEPT = 64
-"""Studies whose pictures are kept in memory."""
-
-LONGEST = 1024
-"""Pixels of the longer side of a picture as it is sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePlan:
-    """How images are to be shown.
-
-    Args:
-        route: the first way that is tried; `auto` is the first that can be used.
-        readers: modality, or `*`, -> a reader's name; `report` for none.
-        both: whether a picture that is shown comes with the recorded report.
-        longest: pixels of the longer side of a picture as a model gets it.
-        detail: `auto`, `low` or `high`, for servers that know it.
-    """
-
-    route: Route = "auto"
-    readers: Mapping[str, str] = field(default_factory=dict)
-    both: bool = False
-    longest: int = LONGEST
-    detail: str = "auto"
-
-    def described(self) -> dict[str, Any]:
-        """For the log, without what is as usual."""
-        usual = {"readers": {}, "both": False, "longest": LONGEST, "detail": "auto"}
-        given = {name: getattr(self, name) for name in usual}
-        return {"route": self.route, **{n: v for n, v in given.items() if v != usual[n]}}
-
-    def reader_of(self, image: Image) -> str:
-        """The name of the reader for an image; empty for none."""
-        by_modality = {name.lower(): value for name, value in self.readers.items()}
-        name = by_modality.get(image.modality.lower(), by_modality.get(ANY, ""))
-        return "" if name == "report" else name
 
 
 class Imaging:
@@ -76,10 +36,9 @@ class Imaging:
 
     def __init__(self, inner: Agent, plan: ImagePlan, doctor: Agent, gateway: Gateway) -> None:
         self._inner, self._plan, self._doctor = inner, plan, doctor
-        names = sorted({*plan.readers.values()} - {"report"})
+        names = sorted({*plan.readers.values()} - {NOBODY})
         self._readers = {name: reader(name, gateway, plan.longest, plan.detail) for name in names}
         self._checks: dict[str, asyncio.Task[str]] = {}
-        self._read_already: dict[int, tuple[Image, asyncio.Task[tuple[Picture, ...]]]] = {}
 
     @property
     def models(self) -> list[Any]:
@@ -92,15 +51,16 @@ class Imaging:
         report: Report = await acted if hasattr(acted, "__await__") else acted
         assert isinstance(turn.view, MeasurementView)
         images = {i.id: i for i in turn.view.images if i.pictured}
-        pictured = [r for r in report.results if r.kind == "image" and r.ids and r.ids[0] in images]
-        if not pictured:
+        if not images:
             return report
-        shown = await asyncio.gather(*(self._shown(r, images[r.ids[0]], turn) for r in pictured))
-        by_route = dict(zip(map(id, pictured), shown, strict=True))
-        return replace(report, results=tuple(by_route.get(id(r), r) for r in report.results))
+        pictured = [images.get(r.ids[0]) if r.kind == "image" and r.ids else None for r in report.results]
+        shown = (self._shown(r, image, turn) for r, image in zip(report.results, pictured, strict=True))
+        return replace(report, results=tuple(await asyncio.gather(*shown)))
 
-    async def _shown(self, result: Result, image: Image, turn: Turn) -> Result:
+    async def _shown(self, result: Result, image: Image | None, turn: Turn) -> Result:
         """The image's result by the first way that works, and why the ones before did not."""
+        if image is None:
+            return result
         first = 0 if self._plan.route == "auto" else WAYS.index(self._plan.route)
         steps: list[str] = []
         try:
@@ -111,26 +71,15 @@ class Imaging:
             steps.append(f"no picture: {printable(str(e))}")
         return replace(result, route=(*steps, "report"))
 
-    async def _pictures(self, image: Image, turn: Turn) -> tuple[Picture, ...]:
-        """The pictures, read in a thread once however many ask for them. PictureError as from the gallery."""
-        assert isinstance(turn.view, MeasurementView)
-        known = self._read_already.get(id(image))
-        if known is None or known[0] is not image:
-            if len(self._read_already) >= MOST_KEPT:
-                self._read_already.clear()
-            reading = asyncio.create_task(asyncio.to_thread(gallery.pictures, image, turn.view.folder))
-            known = self._read_already[id(image)] = (image, reading)
-        return await asyncio.shield(known[1])
-
     async def _direct(self, result: Result, image: Image, turn: Turn, steps: list[str]) -> Result | None:
         if why := await self._blind():
             steps.append(f"not direct: {why}")
             return None
-        await self._pictures(image, turn)  # which puts them where the gallery has them at hand
         assert isinstance(turn.view, MeasurementView)
-        keys = gallery.show(image, turn.view.folder, self._plan.longest, self._plan.detail)
+        folder, plan = turn.view.folder, self._plan
+        keys = await asyncio.to_thread(gallery.show, image, folder, plan.longest, plan.detail)
         text = "[The picture is shown.]" if len(keys) == 1 else f"[{len(keys)} pictures are shown.]"
-        if self._plan.both:
+        if plan.both:
             text += f"\n{result.text}"
         steps.append("direct")
         return replace(result, text=text, source="picture", pictures=keys)
@@ -144,7 +93,8 @@ class Imaging:
         if why := await self._checked(name, one):
             steps.append(f"not {name}: {printable(why)}")
             return None
-        pictures = await self._pictures(image, turn)
+        assert isinstance(turn.view, MeasurementView)
+        pictures = await asyncio.to_thread(gallery.pictures, image, turn.view.folder)
         try:
             text = await one.read(Asked(pictures, result.item), turn, result.item)
         except ReaderError as e:

@@ -159,7 +159,7 @@ class FunctionReader:
         self.name, self._function = name, function
         self._many: Callable[[Sequence[Asked]], Sequence[str]] | None = getattr(function, "many", None)
         self._waiting: list[tuple[Asked, asyncio.Future[str]]] = []
-        self._busy = False
+        self._working: asyncio.Task[None] | None = None
 
     async def check(self) -> str:
         ready = getattr(self._function, "check", None)
@@ -187,14 +187,13 @@ class FunctionReader:
     async def _together(self, asked: Asked) -> str:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, answer))
-        if not self._busy:
-            self._busy = True
-            try:
-                while self._waiting:
-                    await self._next()
-            finally:
-                self._busy = False
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work())
         return await answer
+
+    async def _work(self) -> None:
+        while self._waiting:
+            await self._next()
 
     async def _next(self) -> None:
         assert self._many

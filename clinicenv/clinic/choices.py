@@ -1,4 +1,4 @@
-"""Which option an answer to a question chooses: by its id, its text, or a leading yes or no.
+"""Which option an answer to a question chooses (by its id, its text, or a leading yes or no), and if rightly.
 
 `Yes` and `No` are read as words, never inside others (`Normal`, `Nodule`, `Non-contrast`); an answer that
 names several options chooses none.
@@ -8,7 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from clinicenv.scenario import Option
+from clinicenv.clinic.ranking import same_diagnosis
+from clinicenv.events import Chosen
+from clinicenv.scenario import Option, Question
 
 _INTRODUCED = (
     r"^\W*(?:(?:the\s+)?(?:(?:correct|right|best|final|my)\s+)?(?:option|answer|choice)\b\W*(?:is\b\W*)?)?"
@@ -80,4 +82,27 @@ def _by_head(options: Sequence[Option], text: str) -> Option | None:
 def _by_word(options: Sequence[Option], text: str) -> Option | None:
     said = polar(text)
     same = [o for o in options if said and plain(o.text) == said]
+    return same[0] if len(same) == 1 else None
+
+
+def marked(question: Question, answer: str | None) -> tuple[bool, Chosen]:
+    """Whether an answer is right, and which option it chooses; None is no answer.
+
+    Right is the right option, by id or text or by other words for the same, or one of the accepted texts.
+    """
+    meant = _meant(question.options, answer) if answer is not None else None
+    offered = tuple(o.text for o in question.options)
+    chosen = Chosen(question.pair or "", offered, meant.text if meant else "")
+    if answer is None or meant:
+        return bool(meant and meant.correct), chosen
+    said = polar(answer)
+    accepted = (same_diagnosis(answer, name) or said == name.strip().lower() for name in question.accept)
+    return any(accepted), chosen
+
+
+def _meant(options: Sequence[Option], text: str) -> Option | None:
+    """The option that an answer means: the one that it chooses, else the one of the same name."""
+    if found := option(options, text):
+        return found
+    same = [o for o in options if same_diagnosis(text, o.text)]
     return same[0] if len(same) == 1 else None

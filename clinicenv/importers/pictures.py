@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from clinicenv.files import InputError
-from clinicenv.pictures.limits import PNG_MARK
-from clinicenv.pictures.plain import PictureError, contents
+from clinicenv.pictures.plain import PictureError, contents, kind_of
 from clinicenv.scenario import Image
 
 NO_REPORT = "No report was written for this picture."
 """Stands where somebody cannot be shown a picture that came without a report."""
+
+
+_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "DICOM": ".dcm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,6 @@ class Copied:
         return data
 
 
-def _suffix(data: bytes) -> str:
-    """The ending for a file of this content; empty for none that a doctor could be shown."""
-    if data.startswith(PNG_MARK):
-        return ".png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return ".jpg"
-    return ".dcm" if data[128:132] == b"DICM" else ""
-
-
 def picture(name: str, folder: Path) -> Copied:
     """The picture of that relative name in a folder or below it.
 
@@ -67,9 +60,9 @@ def picture(name: str, folder: Path) -> Copied:
         data = contents(path)
     except PictureError as e:
         raise ValueError(e.cause) from e
-    if not (ending := _suffix(data)):
+    if not (kind := kind_of(data)):
         raise ValueError(f"`{name[:60]}` is no PNG, JPEG or DICOM, whatever its name says; convert it")
-    return Copied(path, ending, hashlib.sha256(data).hexdigest())
+    return Copied(path, _SUFFIXES[kind], hashlib.sha256(data).hexdigest())
 
 
 def shown(pictures: list[Copied], modality: str, license: str) -> Image:

@@ -27,7 +27,7 @@ from clinicenv.clinic.differential import (
 from clinicenv.clinic.lexicon import descendants, lexicon, mentions
 from clinicenv.clinic.lint_text import names_answer
 from clinicenv.clinic.presentations import Presentation, presentation
-from clinicenv.clinic.verdicts import rank as judged
+from clinicenv.clinic.ranking import rank as judged
 from clinicenv.draws import Draws, pick
 from clinicenv.importers import sampled_words as words
 from clinicenv.importers.sampled_results import exam, tests

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from clinicenv.files import InputError, printable
 from clinicenv.pictures.limits import DAMAGED, MOST_BYTES, PNG_MARK, Refused, check_jpeg, opened, png_chunks
@@ -68,7 +68,7 @@ def read(path: Path) -> tuple[Picture, ...]:
 
 def read_bytes(data: bytes, name: str) -> tuple[Picture, ...]:
     """As `read`, for a file's bytes; `name` is only used in errors."""
-    return _guarded(name, lambda: tuple(_pictures(data)), dicom=_is_dicom(data))
+    return _guarded(name, lambda: tuple(_pictures(data)), dicom=kind_of(data) == "DICOM")
 
 
 def scaled(picture: Picture, longest: int) -> Picture:
@@ -154,18 +154,19 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _is_dicom(data: bytes) -> bool:
-    return data[128:132] == b"DICM"
-
-
-def _kind(data: bytes) -> str:
+def kind_of(data: bytes) -> Literal["PNG", "JPEG", "DICOM", ""]:
+    """What a file of these bytes is; empty for what is not read."""
     if data.startswith(PNG_MARK):
         return "PNG"
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
-    if _is_dicom(data):
-        return "DICOM"
-    raise Refused("is not PNG, JPEG or DICOM, whatever its name says; convert it to PNG")
+    return "DICOM" if data[128:132] == b"DICM" else ""
+
+
+def _kind(data: bytes) -> str:
+    if not (kind := kind_of(data)):
+        raise Refused("is not PNG, JPEG or DICOM, whatever its name says; convert it to PNG")
+    return kind
 
 
 def _pictures(data: bytes) -> Iterator[Picture]:

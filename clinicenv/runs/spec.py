@@ -12,13 +12,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from clinicenv.agents.cards import ROLES, RoleName
 from clinicenv.agents.cast import Cast, resolve
+from clinicenv.agents.image_plan import ImagePlan
 from clinicenv.consultation import make_header
 from clinicenv.events import Header
 from clinicenv.files import InputError, load_model
 from clinicenv.scenario import Scenario, select
 
 if TYPE_CHECKING:
-    from clinicenv.agents.imaging import ImagePlan
     from clinicenv.models.gateway import Gateway
 
 T = TypeVar("T")
@@ -80,20 +80,15 @@ class LimitSpec(_Part):
     budget: Sweep[Annotated[float, Field(gt=0)] | None] = (None,)
 
 
-class ImageSpec(_Part):
-    """When images are shown, and by which route (see `agents.imaging`); a bare word says when."""
+class ImageSpec(ImagePlan):
+    """When images are shown, and by which route; a bare word says when."""
 
     when: When = "request"
-    route: Literal["auto", "direct", "reader", "report"] = "auto"
-    both: bool = False
-    longest: Annotated[int, Field(ge=16, le=8192)] = 1024
-    detail: Literal["auto", "low", "high"] = "auto"
 
-    def plan(self, readers: Mapping[str, str]) -> "ImagePlan":
-        """The routes, with who reads which modality."""
-        from clinicenv.agents.imaging import ImagePlan
-
-        return ImagePlan(self.route, readers, self.both, self.longest, self.detail)
+    def plan(self, readers: Mapping[str, str]) -> ImagePlan:
+        """The routes; `readers` are those of the whole run, which its own go before."""
+        given = self.model_dump(exclude={"when"})
+        return ImagePlan.model_validate({**given, "readers": {**readers, **self.readers}})
 
 
 def _images(value: Any) -> Any:

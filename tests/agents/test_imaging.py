@@ -139,7 +139,7 @@ async def test_the_bytes_alone_change_a_reading_and_what_the_doctor_makes_of_it(
     for colour in COLOURS:
         (tmp_path / colour).mkdir()
         with FakeServer(reply=reading_doctor) as server, FakeServer(reply=reader) as eyes:
-            plan = ImagePlan("reader", {"xray": f"openai:eyes@{eyes.url}"})
+            plan = ImagePlan(route="reader", readers={"xray": f"openai:eyes@{eyes.url}"})
             done, shown = await consult(case(tmp_path / colour, colour), server, plan)
         assert (shown.source, shown.pictures) == ("reader", ())
         found[colour] = (shown.text, *said(done))
@@ -149,7 +149,7 @@ async def test_the_bytes_alone_change_a_reading_and_what_the_doctor_makes_of_it(
 
 async def test_a_model_without_sight_gets_no_picture_and_the_log_says_why(tmp_path: Path) -> None:
     with FakeServer(reply=blind) as server, FakeServer(reply=blind) as eyes:
-        plan = ImagePlan("direct", {"*": f"openai:eyes@{eyes.url}"})
+        plan = ImagePlan(route="direct", readers={"*": f"openai:eyes@{eyes.url}"})
         scenario = case(tmp_path, "red")
         _, shown = await consult(scenario, server, plan)
         asked = [r.body["messages"] for r in server.requests]
@@ -172,7 +172,7 @@ async def test_the_plan_says_who_reads_which_kind(tmp_path: Path) -> None:
              ("plugin:test_imaging:fails failed: ValueError: no such organ", "report")),
         ):  # fmt: skip
             scenario = case(tmp_path, "red")
-            cast = Cast(doctor=Asks(), images=ImagePlan("reader", readers))
+            cast = Cast(doctor=Asks(), images=ImagePlan(route="reader", readers=readers))
             done = await aplay(scenario, cast)
             (shown,) = [r for e in done.of(Report) for r in e.what.results]  # type: ignore[union-attr]
             assert shown.route == route
@@ -285,7 +285,7 @@ async def test_pictures_at_the_start_come_before_the_first_turn(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["nobody", "plugin:no_such_module:f", "plugin:test_imaging:COLOURS"])
 def test_a_reader_that_is_none_is_refused_at_once(name: str) -> None:
     with pytest.raises(InputError, match=re.escape(name)):
-        Cast(doctor="scripted", images=ImagePlan("reader", {"*": name}))
+        Cast(doctor="scripted", images=ImagePlan(route="reader", readers={"*": name}))
 
 
 async def test_readings_that_wait_are_read_together() -> None:

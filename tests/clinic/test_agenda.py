@@ -8,7 +8,7 @@ import pytest
 from clinicenv import Cast, Leave, Say, play
 from clinicenv.agents.prompts import messages
 from clinicenv.clinic.agenda import addressed, says
-from clinicenv.clinic.verdicts import met
+from clinicenv.clinic.conditions import met
 from clinicenv.consultation import Consultation, Turn
 from clinicenv.events import Heard, Role, Trajectory
 from clinicenv.profile import BiasProfile, Trust

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from clinicenv.clinic.verdicts import judge, met, same_diagnosis
+from clinicenv.clinic.conditions import met
+from clinicenv.clinic.ranking import same_diagnosis
+from clinicenv.clinic.verdicts import judge
 from clinicenv.events import (
     Answer,
     Diagnose,

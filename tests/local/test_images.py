@@ -60,7 +60,7 @@ def images(done: Trajectory) -> list[Result]:
 async def test_it_looks_as_the_doctor(llava: Path, tmp_path: Path) -> None:
     said = {}
     for colour in ("red", "blue"):
-        done = await consult(case(tmp_path, colour), llava, ImagePlan("direct"), f"local:{llava}")
+        done = await consult(case(tmp_path, colour), llava, ImagePlan(route="direct"), f"local:{llava}")
         assert {r.route for r in images(done)} == {("direct",)}
         acts = [e.what for e in done.events if e.role is Role.DOCTOR]
         said[colour] = (acts[0].aside or {})["raw"]  # type: ignore[union-attr]

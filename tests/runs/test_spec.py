@@ -38,3 +38,16 @@ def test_arms_are_told_apart_by_card_model_and_language() -> None:
         f"tools={MODEL}, patient {MODEL}",
         f"tools={MODEL}, German, patient {MODEL}",
     ]
+
+
+def test_arms_are_told_apart_by_how_pictures_are_shown() -> None:
+    own = {"route": "reader", "readers": {"ecg": "ecg"}}
+    images = [{"route": "auto"}, {"route": "report"}, {"route": "direct", "both": True}, own]
+    swept = spec(cast={"doctor": "scripted"}, images=images, readers={"ecg": MODEL})
+    names = [arm_of(to_data(job.header)) for job in jobs(swept, arms(swept))]
+    assert names == [
+        f"scripted, ecg read by {MODEL}",
+        f"scripted, by report, ecg read by {MODEL}",
+        f"scripted, by direct, ecg read by {MODEL}, with the report",
+        "scripted, by reader, ecg read by ecg",
+    ]
