@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from clinicenv.files import InputError
 from clinicenv.pictures.plain import Picture, PictureError, contents, read_bytes, scaled
-from clinicenv.scenario import Drawing, Image
+from clinicenv.workup import Drawing, Image
 
 _GENERATORS = {"ecg": "EcgSpec", "document": "DocumentSpec", "chart": "ChartSpec"}
 """The modules of `clinicenv.drawing`, which draw a PNG with `draw(spec, seed)`, and what they draw from."""

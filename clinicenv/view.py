@@ -25,8 +25,9 @@ from clinicenv.events import (
     without_aside,
 )
 from clinicenv.profile import BiasProfile
-from clinicenv.scenario import Exam, Image, Scenario, Test
+from clinicenv.scenario import Scenario
 from clinicenv.story import Belief, Cue, Decision, Fact, Identity, Informant, Patient
+from clinicenv.workup import Exam, Image, Test
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from clinicenv.agents.library import Ranking, need_bm25
 from clinicenv.agents.lookup import plain
 from clinicenv.events import DoorNote, Role, Say
 from clinicenv.files import InputError
-from clinicenv.scenario import Measured, Scenario, find_files, load_file
+from clinicenv.scenario import Scenario, find_files, load_file
 from clinicenv.story import Fact
 from clinicenv.view import DoctorView, case_mark
+from clinicenv.workup import Measured
 
 NEAR_COPY = 90.0
 """Likeness (0..100, rapidfuzz's ratio) of door note and opening above which a case is no other case."""

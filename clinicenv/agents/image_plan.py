@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clinicenv.scenario import Image
+from clinicenv.workup import Image
 
 ANY = "*"
 """Stands for every modality without a reader of its own."""

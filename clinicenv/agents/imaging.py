@@ -17,8 +17,8 @@ from clinicenv.files import InputError, printable
 from clinicenv.models.gateway import Gateway
 from clinicenv.pictures.plain import PictureError
 from clinicenv.readers.asked import Asked, ReaderError
-from clinicenv.scenario import Image
 from clinicenv.view import MeasurementView
+from clinicenv.workup import Image
 
 WAYS = ("direct", "reader", "report")
 

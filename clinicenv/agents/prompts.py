@@ -30,9 +30,9 @@ from clinicenv.events import (
 from clinicenv.models.call import Message, ToolCall
 from clinicenv.models.templates import render
 from clinicenv.profile import BiasProfile, Persona
-from clinicenv.scenario import Exam, Image, Measured, Test
 from clinicenv.story import Fact, Identity
 from clinicenv.view import DoctorView, MeasurementView, ModeratorView, PatientView, Script, View
+from clinicenv.workup import Exam, Image, Measured, Test
 
 SITES = {
     "ed": "an emergency department",

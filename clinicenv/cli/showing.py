@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from clinicenv.clinic.lint_text import names_answer
-from clinicenv.scenario import Image, Measured, Scenario, Test
+from clinicenv.scenario import Scenario
+from clinicenv.workup import Image, Measured, Test
 
 HIDDEN = "(hidden: could name the answer; --answer shows it)"
 

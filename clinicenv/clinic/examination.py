@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from clinicenv.events import Result
-from clinicenv.scenario import Exam, Finding
+from clinicenv.workup import Exam, Finding
 
 NOTHING_ABNORMAL = "No abnormality found."
 NOT_RECORDED = "Could not be measured."

@@ -9,8 +9,8 @@ from clinicenv.clinic.lexicon import label, lexicon
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.clinic.lookup import FactIndex
 from clinicenv.clinic.router import read
-from clinicenv.scenario import Measured
 from clinicenv.story import Fact
+from clinicenv.workup import Measured
 
 _NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d+)?\s*")
 _PURE_NUMBER = re.compile(

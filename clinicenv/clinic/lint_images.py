@@ -9,7 +9,7 @@ from clinicenv import gallery
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.files import InputError
 from clinicenv.pictures import plain
-from clinicenv.scenario import Drawing
+from clinicenv.workup import Drawing
 
 
 def image_files(case: Case) -> Iterator[Finding]:

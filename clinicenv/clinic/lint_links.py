@@ -6,7 +6,8 @@ from typing import Any
 from clinicenv.clinic.lexicon import lexicon
 from clinicenv.clinic.lint_case import Case, Finding, Where
 from clinicenv.files import did_you_mean
-from clinicenv.scenario import UNITS, Condition, Conditions
+from clinicenv.scenario import Condition, Conditions
+from clinicenv.workup import UNITS
 
 _AGENDA = ("others", "cues", "beliefs", "decisions")
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from clinicenv.clinic.lexicon import label
 from clinicenv.clinic.lint_case import Case, Finding, Where
-from clinicenv.scenario import Diagnosis, Image, Scenario, Test
+from clinicenv.scenario import Diagnosis, Scenario
 from clinicenv.story import Fact
+from clinicenv.workup import Image, Test
 
 MAX_GRADE = 8.0
 """The school grade that patient text should not go above."""

@@ -7,8 +7,8 @@ from typing import Literal
 from clinicenv.clinic import catalogue
 from clinicenv.clinic.examination import bedside, examine, plain_words, singular, titled, with_unit
 from clinicenv.events import Examine, Order, Report, RequestImage, Result
-from clinicenv.scenario import Image, Measured, Test
 from clinicenv.view import MeasurementView
+from clinicenv.workup import Image, Measured, Test
 
 Number = Callable[[str], float]
 Listed = Test | Image

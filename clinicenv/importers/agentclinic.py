@@ -20,17 +20,9 @@ from clinicenv.importers.person import age_in, sex_in
 from clinicenv.importers.prose import Answer, Sex, abbreviations, unbracketed, words
 from clinicenv.importers.questions import split
 from clinicenv.scenario import Answer as RightAnswer
-from clinicenv.scenario import (
-    Diagnosis,
-    Exam,
-    Imported,
-    Meta,
-    Scenario,
-    Setting,
-    Source,
-    Test,
-)
+from clinicenv.scenario import Diagnosis, Imported, Meta, Scenario, Setting, Source
 from clinicenv.story import Denials, Identity, Patient
+from clinicenv.workup import Exam, Test
 
 _TOP = "OSCE_Examination"
 _SOURCES = (

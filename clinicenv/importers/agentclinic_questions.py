@@ -17,8 +17,9 @@ from clinicenv.importers.person import age_in, sex_in
 from clinicenv.importers.pictures import Copied, picture, shown
 from clinicenv.importers.prose import Answer
 from clinicenv.importers.questions import LETTERS, options, split, unmapped
-from clinicenv.scenario import Exam, Imported, Meta, Question, Scenario, Setting, Source
+from clinicenv.scenario import Imported, Meta, Question, Scenario, Setting, Source
 from clinicenv.story import Denials, Identity, Patient
+from clinicenv.workup import Exam
 
 FIELDS = frozenset(("question", "image_url", "patient_info", "physical_exams", "answers", "type"))
 NO_PICTURE = "no-picture"

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from clinicenv.importers.fields import Ids, human, leaves, simple, text_of
 from clinicenv.importers.prose import Answer
-from clinicenv.scenario import Component, Finding, Flag, Measured, Range, Test, Vital
+from clinicenv.workup import Component, Finding, Flag, Measured, Range, Test, Vital
 
 Category = Literal["lab", "ecg", "imaging", "micro", "path", "bedside", "procedure"]
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from clinicenv.files import InputError
 from clinicenv.pictures.plain import PictureError, contents, kind_of
-from clinicenv.scenario import Image
+from clinicenv.workup import Image
 
 NO_REPORT = "No report was written for this picture."
 """Stands where somebody cannot be shown a picture that came without a report."""

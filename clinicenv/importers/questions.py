@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from clinicenv.scenario import Image, Imported, Limits, Meta, Option, Question, Scenario, Setting
+from clinicenv.scenario import Imported, Limits, Meta, Option, Question, Scenario, Setting
 from clinicenv.story import Denials, Identity, Patient
+from clinicenv.workup import Image
 
 MAX_TURNS = 3
 """The answer, a second try where it could not be read, and a last one."""

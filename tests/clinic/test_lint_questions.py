@@ -9,7 +9,8 @@ import yaml
 from clinicenv.clinic.lint import lint_file, lint_files
 from clinicenv.importers.base import to_yaml
 from clinicenv.importers.questions import scenario
-from clinicenv.scenario import Image, Imported, Meta, Question, Source
+from clinicenv.scenario import Imported, Meta, Question, Source
+from clinicenv.workup import Image
 
 
 def write(folder: Path, id: str, **changes: Any) -> Path:

@@ -9,9 +9,9 @@ import pytest
 from clinicenv.clinic import catalogue, measurement
 from clinicenv.events import Examine, Order, OrderTests, RequestImage, Result, Role
 from clinicenv.profile import BiasProfile
-from clinicenv.scenario import Exam, Image
-from clinicenv.scenario import Test as Lab
 from clinicenv.view import MeasurementView
+from clinicenv.workup import Exam, Image
+from clinicenv.workup import Test as Lab
 
 EXAM = Exam.model_validate(
     {

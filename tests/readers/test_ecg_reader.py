@@ -16,7 +16,7 @@ from clinicenv.gallery import drawn
 from clinicenv.pictures.plain import read_bytes
 from clinicenv.readers.asked import Asked, ReaderError
 from clinicenv.readers.ecg import read, read_picture, read_signal
-from clinicenv.scenario import Drawing
+from clinicenv.workup import Drawing
 
 
 @pytest.mark.parametrize(("seeds", "picture"), [(HELD_OUT[:40], False), (HELD_OUT[40:52], True)])
