@@ -68,7 +68,7 @@ async def test_it_looks_as_the_doctor(llava: Path, tmp_path: Path) -> None:
 
 
 async def test_it_looks_as_the_reader(llava: Path, tmp_path: Path) -> None:
-    plan = ImagePlan("reader", {"*": f"local:{llava}"})
+    plan = ImagePlan(route="reader", readers={"*": f"local:{llava}"})
     readings = {}
     for colour in ("red", "blue"):
         done = await consult(case(tmp_path, colour), llava, plan, "scripted")
