@@ -67,10 +67,11 @@ bench: $(VENV)/dev
 	$(UV_PIP) --no-deps llama-index-core==0.14.25  # holds the cl100k_base vocabulary, which tiktoken would download
 	$(BIN)/python -m benchmarks
 
-## Fits the weights of `clinicenv/clinic/weighing.py` anew, after a change of the rules or of the lines in training/.
+## Fits the weights of `clinic/weighing.py` and `score/remarks.py` anew, after a change of rules or of lines in training/.
 weights: $(VENV)/dev
 	$(UV_PIP) --group fit
 	$(BIN)/python -m training.fit
+	$(BIN)/python -m training.remarks
 
 clean:
 	rm -rf $(VENV) dist build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

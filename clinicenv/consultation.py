@@ -194,6 +194,7 @@ def make_header(scenario: Scenario, cast: Cast, **settings: Unpack[Settings]) ->
         images=settings.get("images", "request"),
         limits_set=tuple(name for name in LIMITS if given[name] is not None),
         forks=tuple({"turn": f.turn, "sibling": f.sibling} for f in settings.get("forks", ())),
+        perturbed=s.model_dump(mode="json", exclude_defaults=True) if (s := scenario.perturbed) else {},
         versions={"clinicenv": __version__},
     )
 

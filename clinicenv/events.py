@@ -417,6 +417,8 @@ class Header:
     limits_set: tuple[str, ...] = ()
     """which of them the run set"""
     forks: tuple[dict[str, Any], ...] = ()
+    perturbed: dict[str, Any] = field(default_factory=dict)
+    """what was done to the case (`clinicenv.scenario.Perturbed`); empty for a case as it is"""
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from clinicenv.files import InputError
 from clinicenv.pictures.plain import Picture, PictureError, contents, read_bytes, scaled
-from clinicenv.workup import Drawing, Image
+from clinicenv.workup import Altered, Drawing, Image
 
 _GENERATORS = {"ecg": "EcgSpec", "document": "DocumentSpec", "chart": "ChartSpec"}
 """The modules of `clinicenv.drawing`, which draw a PNG with `draw(spec, seed)`, and what they draw from."""
@@ -31,11 +31,23 @@ def pictures(image: Image, folder: Path | None) -> tuple[Picture, ...]:
     if image.file and folder is None:
         raise PictureError(image.file[0], "lies beside a scenario's file, and this scenario is from none")
     drawing = image.draw.model_dump_json() if image.draw else ""
+    how = image.altered.model_dump_json() if image.altered else ""
     with _READING:
-        return _pictures(image.id, image.file, image.sha256, drawing, folder)
+        return _altered(image.id, image.file, image.sha256, drawing, folder, how)
 
 
 @lru_cache(maxsize=64)
+def _altered(
+    id: str, files: tuple[str, ...], sums: tuple[str, ...], drawing: str, folder: Path | None, how: str
+) -> tuple[Picture, ...]:
+    found = _pictures(id, files, sums, drawing, folder)
+    if not how:
+        return found
+    from clinicenv.drawing.effects import altered
+
+    return tuple(altered(picture, Altered.model_validate_json(how)) for picture in found)
+
+
 def _pictures(
     id: str, files: tuple[str, ...], sums: tuple[str, ...], drawing: str, folder: Path | None
 ) -> tuple[Picture, ...]:

@@ -251,6 +251,20 @@ class Knowledge(Part):
     profile: str | None = None
 
 
+class Perturbed(Part):
+    """What was done to a case to test a doctor, see `clinicenv.perturb`. No file has it."""
+
+    kind: Text
+    clean: bool = False
+    """whether it is the clean twin, which goes along as the perturbed one does but says what is true"""
+    of: Slug | None = None
+    """the test or image that it is about; None for what comes unasked"""
+    claims: Texts = ()
+    """the wrong diagnosis, with its synonyms, or the wrong option that it urges"""
+    what: Text
+    """in words"""
+
+
 class Scenario(Part):
     """A case file. `task` decides its ending, its lint rules and its primary mark."""
 
@@ -276,6 +290,7 @@ class Scenario(Part):
     logic: dict[str, Any] | None = None
     knowledge: Knowledge = Knowledge()
     imported: Imported | None = None
+    perturbed: Perturbed | None = None
 
     _folder: Path | None = PrivateAttr(None)
 
@@ -293,6 +308,21 @@ class Scenario(Part):
         if self.task == "question" and self.question is None:
             raise ValueError("task `question` needs `question`")
         return self
+
+    def changed(self, **fields: Any) -> "Scenario":
+        """This case with other values in some fields."""
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        other = Scenario.model_validate({**own, **fields})
+        other._folder = self._folder
+        return other
+
+    @property
+    def decisive_image(self) -> Image | None:
+        """The image that it turns on: the question's, else the first essential one, else the first."""
+        about = self.question.image if self.question else None
+        found = [i for i in self.images if i.id == about]
+        found += [i for i in self.images if i.indicated == "essential"]
+        return next(iter((*found, *self.images)), None)
 
     @cached_property
     def facts(self) -> dict[str, Fact]:

@@ -117,6 +117,22 @@ class Drawing(Part):
     """what the generator of that kind takes, see `clinicenv.drawing`"""
 
 
+Effect = Literal["blur", "crop", "mirror", "screen"]
+
+
+class Altered(Part):
+    """What a perturbation did to an image study, see `clinicenv.perturb`. No file has it."""
+
+    effect: Effect | None = None
+    """what spoils the pictures"""
+    seed: int = 0
+    """of the effect"""
+    words: str = ""
+    """over the pictures, as a part of them"""
+    caption: str = ""
+    """beside them, whatever way they take to the doctor"""
+
+
 def _several(given: Any) -> Any:
     return () if given is None else (given,) if isinstance(given, str) else given
 
@@ -143,6 +159,7 @@ class Image(Part):
     minutes: int = Field(default=0, ge=0)
     indicated: Literal["essential", "reasonable", "low_value", "harmful"] = "reasonable"
     license: Text
+    altered: Altered | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "Image":
@@ -154,3 +171,8 @@ class Image(Part):
     def pictured(self) -> bool:
         """Whether there is anything to look at."""
         return bool(self.file or self.draw)
+
+    @property
+    def caption(self) -> str:
+        """What stands beside it; empty for nothing."""
+        return self.altered.caption if self.altered else ""

@@ -11,6 +11,7 @@ from typing import Any
 from clinicenv import gallery
 from clinicenv.agents.image_plan import NOBODY, ImagePlan
 from clinicenv.agents.readers import Reader, blind, reader
+from clinicenv.clinic.measurement import with_caption
 from clinicenv.consultation import Agent, Turn
 from clinicenv.events import Report, Result
 from clinicenv.files import InputError, printable
@@ -79,8 +80,7 @@ class Imaging:
         folder, plan = turn.view.folder, self._plan
         keys = await asyncio.to_thread(gallery.show, image, folder, plan.longest, plan.detail)
         text = "[The picture is shown.]" if len(keys) == 1 else f"[{len(keys)} pictures are shown.]"
-        if plan.both:
-            text += f"\n{result.text}"
+        text = f"{text}\n{result.text}" if plan.both else with_caption(image, text)
         steps.append("direct")
         return replace(result, text=text, source="picture", pictures=keys)
 
@@ -101,7 +101,7 @@ class Imaging:
             steps.append(f"{name} failed: {printable(str(e))}")
             return None
         steps.append(f"reader {name}")
-        return replace(result, text=text, source="reader")
+        return replace(result, text=with_caption(image, text), source="reader")
 
     async def _blind(self) -> str:
         """Why the doctor cannot be shown a picture; empty where it can."""

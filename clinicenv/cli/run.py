@@ -3,6 +3,7 @@
 import datetime
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,12 @@ def next_folder(base: Path = Path("runs")) -> Path:
     help="Who reads a kind of image, e.g. ecg=ecg; *=openai:NAME.",
 )
 @click.option(
+    "--perturb",
+    multiple=True,
+    metavar="P",
+    help="Play each case perturbed too, beside its clean twin: image.absent, belief.false, ...; all.",
+)
+@click.option(
     "--concurrency",
     type=click.IntRange(1, 4096),
     default=64,
@@ -157,6 +164,7 @@ def _specification(given: dict[str, Any]) -> Specification:
         "images": _images(given),
         "readers": parse_arguments(given["reader"]) or None,
         "language": given["language"],
+        "perturb": given["perturb"],
     }
     return load_specification(given["spec"], flags)
 
@@ -195,12 +203,9 @@ def _dry_run(todo: list[Job], n_arms: int, given: dict[str, Any]) -> int:
 def _play(
     spec: Specification, all_arms: list[Arm], todo: list[Job], folder: Path, given: dict[str, Any]
 ) -> int:
+    from clinicenv.cli.outcome import data_of, print_outcome
     from clinicenv.models.loop import run as on_loop
-    from clinicenv.report.pairs import print_pairs
     from clinicenv.report.progress import progress_of
-    from clinicenv.report.terminal import print_summary
-    from clinicenv.score import pairs
-    from clinicenv.score.summary import summarise
 
     refuse_unasked(folder, given["resume"])  # before a model is called
     asked = _unfinished(todo, folder, given["resume"]) if any(arm.cast.models for arm in all_arms) else []
@@ -209,7 +214,7 @@ def _play(
     versions = {"clinicenv": __version__}
     by_hand = any(arm.cast.seats[Role.DOCTOR].kind == "human" for arm in all_arms)  # who does one at a time
     concurrency = 1 if by_hand else given["concurrency"]
-    _say_plainly(all_arms)
+    _say_plainly(all_arms, todo)
     with Store.create(folder, spec.plain(), versions, resume=given["resume"], force=given["force"]) as store:
         finished = store.finished()
         left = sum(job.key not in finished for job in todo)
@@ -221,25 +226,18 @@ def _play(
             )
         keys = {job.key for job in todo}
         results = [r for r in store.results().values() if r.key in keys]
-    rows = summarise(results)
     if given["as_json"]:
-        document = {
-            "run": str(folder),
-            "arms": [asdict(r) for r in rows],
-            "pairs": [asdict(r) for r in pairs.summarise(results)],
-            "left": left_out,
-        }
+        document = {"run": str(folder), **data_of(store, results), "left": left_out}
         click.echo(_as_json(document), nl=False)
     elif results:
-        print_summary(rows, sys.stdout)
-        print_pairs(pairs.summarise(results), sys.stdout)
+        print_outcome(store, results, sys.stdout)
         example = min(results, key=lambda r: (r.status == "error", r.scenario, r.key))
         click.echo(
             f"\nThe run is in {folder}. To read one consultation:\n  clinicenv show {folder} {example.key}"
         )
     if ceiling and left_out:
         click.echo(f"clinicenv: {ceiling.said(left_out)}", err=True)
-    return 1 if any(r.errors for r in rows) else 0
+    return 1 if any(r.status == "error" for r in results) else 0
 
 
 def _unfinished(todo: list[Job], folder: Path, resume: bool) -> list[Job]:
@@ -257,8 +255,10 @@ def _ceiling(usd: float | None, todo: list[Job]) -> "Ceiling | None":
     return Ceiling(usd, todo)
 
 
-def _say_plainly(all_arms: list[Arm]) -> None:
+def _say_plainly(all_arms: list[Arm], todo: list[Job]) -> None:
     """What a user should know of what was asked for, on stderr."""
+    for kind, n in Counter(_perturbed(todo)).items():
+        click.echo(f"clinicenv: {kind} is put on {n} of {_scenarios(todo)} scenarios", err=True)
     agents = [seat.settings for arm in all_arms for seat in arm.cast.seats.values()]
     if any(settings.get("notebook") for settings in agents):
         from clinicenv.agents.notebook import ONE_BY_ONE
@@ -270,6 +270,16 @@ def _say_plainly(all_arms: list[Arm]) -> None:
             " says is understood by English rules, so trust, guarded facts and history marks say little",
             err=True,
         )
+
+
+def _perturbed(todo: list[Job]) -> list[str]:
+    """The perturbation of each scenario that is played under one, once each."""
+    found = {(job.scenario.id, made.kind) for job in todo if (made := job.scenario.perturbed)}
+    return sorted(kind for _, kind in found)
+
+
+def _scenarios(todo: list[Job]) -> int:
+    return len({job.scenario.id for job in todo})
 
 
 def _as_json(data: Any) -> str:

@@ -2,11 +2,11 @@
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from clinicenv.cli.outcome import BY, data_of, print_outcome
 from clinicenv.cli.output import echo_json
 from clinicenv.files import printable
 from clinicenv.runs.store import Store
@@ -15,16 +15,17 @@ from clinicenv.runs.store import Store
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("key", required=False)
+@click.option("--by", type=click.Choice(list(BY)), help="Divide the rows of the table by this.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def show(run: Path, key: str | None, as_json: bool) -> int:
+def show(run: Path, key: str | None, by: str | None, as_json: bool) -> int:
     """Show the summary of RUN (a folder), or the consultation whose key starts with KEY."""
     store = Store.open(run)
     if key:
         _consultation(store, store.find(key), as_json)
     elif as_json:
-        _as_json(store)
+        _as_json(store, by)
     else:
-        _summary(store)
+        _summary(store, by)
     return 0
 
 
@@ -45,17 +46,15 @@ def _consultation(store: Store, key: str, as_json: bool) -> None:
         print_calls(calls, sys.stdout)
 
 
-def _as_json(store: Store) -> None:
-    from clinicenv.score import pairs
-    from clinicenv.score.summary import calls_of, summarise
+def _as_json(store: Store, by: str | None) -> None:
+    from clinicenv.score.summary import calls_of
 
     results = list(store.results().values())
     spent = store.spent()
     echo_json(
         {
             "run": str(store.folder),
-            "arms": [asdict(r) for r in summarise(results)],
-            "pairs": [asdict(r) for r in pairs.summarise(results)],
+            **data_of(store, results, by),
             "calls": [row.data() for row in calls_of(row for r in results for row in r.usage)],
             "spent": [row.data() for row in spent.rows],
             "consultations": [r._asdict() for r in results],
@@ -63,16 +62,12 @@ def _as_json(store: Store) -> None:
     )
 
 
-def _summary(store: Store) -> None:
-    from clinicenv.report.pairs import print_pairs
+def _summary(store: Store, by: str | None) -> None:
     from clinicenv.report.spending import print_calls, spent_line
-    from clinicenv.report.terminal import print_summary
-    from clinicenv.score import pairs
-    from clinicenv.score.summary import calls_of, summarise
+    from clinicenv.score.summary import calls_of
 
     results = list(store.results().values())
-    print_summary(summarise(results), sys.stdout)
-    print_pairs(pairs.summarise(results), sys.stdout)
+    print_outcome(store, results, sys.stdout, by)
     spent = store.spent().rows
     if spent:
         click.echo()

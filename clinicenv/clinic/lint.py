@@ -37,6 +37,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     lint_questions.question_form,
     lint_content.storable,
     lint_content.origin,
+    lint_content.by_hand,
 )
 
 

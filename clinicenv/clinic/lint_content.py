@@ -19,6 +19,16 @@ _PURE_NUMBER = re.compile(
 """Quantities without a unit."""
 
 
+def by_hand(case: Case) -> Iterator[Finding]:
+    """Nothing that only a run puts into a case."""
+    what = "is made by `clinicenv run --perturb`, not by hand; take it out"
+    if case.scenario.perturbed:
+        yield case.finding(("perturbed",), what)
+    for n, image in enumerate(case.scenario.images):
+        if image.altered:
+            yield case.finding(("images", n, "altered"), what)
+
+
 def measured_values(case: Case) -> Iterator[Finding]:
     """Each value of a test: its unit, its range, and whether the flag says what the value says."""
     for n, test in enumerate(case.scenario.tests):

@@ -40,8 +40,8 @@ def report(view: MeasurementView, number: Number) -> Report:
 
 
 _CASES, _ITEMS = 256, 1024
-_shown: dict[int, tuple[object, dict[tuple[type, str], Result | None]]] = {}
-"""What a case's table shows (None: nothing), by the identity of its examination, which is kept with it."""
+_shown: dict[tuple[int, ...], tuple[tuple[object, ...], dict[tuple[type, str], Result | None]]] = {}
+"""What a case's table shows (None: nothing), by the identity of its parts, which are kept with it."""
 
 
 def _listed(order: Order, item: str, view: MeasurementView) -> Result | None:
@@ -49,11 +49,12 @@ def _listed(order: Order, item: str, view: MeasurementView) -> Result | None:
 
     Worked out once for a case: finding the name among all the others takes longer than the rest of a turn.
     """
-    kept = _shown.get(id(view.exam))
-    if kept is None or kept[0] is not view.exam:
+    table = (id(view.exam), id(view.tests), id(view.images))
+    kept = _shown.get(table)
+    if kept is None:
         if len(_shown) >= _CASES:
             _shown.clear()
-        kept = _shown[id(view.exam)] = (view.exam, {})
+        kept = _shown[table] = ((view.exam, view.tests, view.images), {})
     results, key = kept[1], (type(order), item)
     if key not in results:
         if len(results) >= _ITEMS:
@@ -141,7 +142,7 @@ def _image(item: str, image: Image) -> Result:
     return Result(
         item,
         image.name,
-        image.report,
+        with_caption(image, image.report),
         "image",
         (image.id,),
         source="report",
@@ -149,6 +150,11 @@ def _image(item: str, image: Image) -> Result:
         cost=image.cost,
         minutes=image.minutes,
     )
+
+
+def with_caption(image: Image, text: str) -> str:
+    """What is said of an image, after what stands beside it."""
+    return f"{image.caption}\n{text}" if image.caption else text
 
 
 def _unlisted(item: str, view: MeasurementView, number: Number, kind: Literal["test", "image"]) -> Result:
@@ -209,7 +215,7 @@ def _range(low: float | None, high: float | None) -> str:
     return f" ({with_unit(low, '')}-{with_unit(high, '')})"
 
 
-def _side(measured: Measured) -> Literal["low", "high"] | None:
+def side(measured: Measured) -> Literal["low", "high"] | None:
     """On which side of the reference range the number is; None inside, or without either."""
     value, ref = measured.value, measured.ref
     if isinstance(value, str) or value is None or ref is None:
@@ -220,9 +226,9 @@ def _side(measured: Measured) -> Literal["low", "high"] | None:
 
 
 def _letter(measured: Measured) -> str:
-    side = measured.flag if measured.flag in ("low", "high") else _side(measured)
-    return {"low": " L", "high": " H"}.get(side or "", "")
+    where = measured.flag if measured.flag in ("low", "high") else side(measured)
+    return {"low": " L", "high": " H"}.get(where or "", "")
 
 
 def _flag(measured: Measured) -> str:
-    return measured.flag or _side(measured) or "normal"
+    return measured.flag or side(measured) or "normal"

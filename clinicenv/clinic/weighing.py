@@ -6,7 +6,7 @@ an intent or a dialogue act. They were fitted by `training/fit.py` to the lines 
 
 import json
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -60,10 +60,11 @@ class Model:
 def models() -> dict[str, Model]:
     """The models by name: `intents`, `acts`."""
     data = json.loads(FILE.read_text(encoding="utf-8"))
-    return {name: _model(data[name]) for name in ("intents", "acts")}
+    return {name: model_of(data[name]) for name in ("intents", "acts")}
 
 
-def _model(raw: dict[str, Any]) -> Model:
+def model_of(raw: Mapping[str, Any]) -> Model:
+    """A model as `training` writes it: `labels`, their `bias`, and `weights` by feature and label's place."""
     bias = _packed((label, _ZERO + score) for label, score in enumerate(raw["bias"]))
     weights = {
         feature: _packed((int(label), weight) for label, weight in row.items())

@@ -220,11 +220,11 @@ def _lines(paragraphs: Sequence[str], size: int, width: int) -> Iterator[str]:
     """An empty line comes after each paragraph."""
     for paragraph in paragraphs:
         for part in paragraph.splitlines():
-            yield from _wrapped(drawable(part).split(), size, width)
+            yield from wrapped(drawable(part).split(), size, width)
         yield ""
 
 
-def _wrapped(words: Sequence[str], size: int, width: int) -> Iterator[str]:
+def wrapped(words: Sequence[str], size: int, width: int) -> Iterator[str]:
     line = ""
     for word in words:
         longer = f"{line} {word}" if line else word

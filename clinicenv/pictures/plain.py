@@ -68,7 +68,7 @@ def read(path: Path) -> tuple[Picture, ...]:
 
 def read_bytes(data: bytes, name: str) -> tuple[Picture, ...]:
     """As `read`, for a file's bytes; `name` is only used in errors."""
-    return _guarded(name, lambda: tuple(_pictures(data)), dicom=kind_of(data) == "DICOM")
+    return guarded(name, lambda: tuple(_pictures(data)), dicom=kind_of(data) == "DICOM")
 
 
 def scaled(picture: Picture, longest: int) -> Picture:
@@ -79,7 +79,7 @@ def scaled(picture: Picture, longest: int) -> Picture:
         return picture
     ratio = longest / max(picture.width, picture.height)
     size = max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
-    return _guarded("the picture", lambda: _picture(opened(picture.png, "PNG").resize(size)))
+    return guarded("the picture", lambda: plain_picture(opened(picture.png, "PNG").resize(size)))
 
 
 def private(path: Path) -> list[str]:
@@ -95,7 +95,7 @@ def private(path: Path) -> list[str]:
 
         return sorted({"PNG": traces.png, "JPEG": traces.jpeg, "DICOM": traces.dicom}[_kind(data)](data))
 
-    return _guarded(path.name, names, dicom=True)
+    return guarded(path.name, names, dicom=True)
 
 
 def contents(path: Path) -> bytes:
@@ -119,7 +119,7 @@ def contents(path: Path) -> bytes:
     raise PictureError(path.name, why)
 
 
-def _guarded(name: str, work: Callable[[], T], dicom: bool = False) -> T:
+def guarded(name: str, work: Callable[[], T], dicom: bool = False) -> T:
     """The work's result, or a PictureError without the first error on it, which may quote the file."""
     try:
         for package in ("numpy", "PIL.Image", *(["pydicom"] if dicom else [])):  # which takes long to import
@@ -178,13 +178,13 @@ def _pictures(data: bytes) -> Iterator[Picture]:
         from clinicenv.pictures.shades import shown
 
         for frame in shown(data):
-            yield _picture(Image.fromarray(frame))
+            yield plain_picture(Image.fromarray(frame))
         return
     data = _bare(data) if kind == "PNG" else check_jpeg(data)
     image = opened(data, kind)
     turn = _UPRIGHT.get(image.getexif().get(0x0112, 1))
     image = _eight_bits(image)
-    yield _picture(image if turn is None else image.transpose(Image.Transpose(turn)))
+    yield plain_picture(image if turn is None else image.transpose(Image.Transpose(turn)))
 
 
 def _bare(data: bytes) -> bytes:
@@ -220,7 +220,7 @@ def _eight_bits(image: "Image.Image") -> "Image.Image":
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _picture(image: "Image.Image") -> Picture:
+def plain_picture(image: "Image.Image") -> Picture:
     """The pixels of an L or RGB picture; nothing else that hangs on it goes over."""
     from PIL import Image
 

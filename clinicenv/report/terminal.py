@@ -29,7 +29,7 @@ from clinicenv.events import (
     Verdict,
 )
 from clinicenv.files import printable
-from clinicenv.runs.results import seat_name
+from clinicenv.runs.results import perturbed_of, seat_name
 from clinicenv.score.summary import Row
 
 WIDTH = 100
@@ -88,6 +88,8 @@ def transcript(trajectory: Trajectory, width: int = WIDTH) -> Iterator[str]:
     for role, seat in h.cast.items():
         profile = seat.get("profile", {}).get("id", "-")
         yield "  " + printable(f"{role}: {seat_name(seat)}, profile {profile}")
+    if h.perturbed:
+        yield "  " + printable(f"{perturbed_of({'perturbed': h.perturbed})}: {h.perturbed['what']}")
     turn = -1
     for event in trajectory.events:
         lines = list(_event(event))

@@ -130,6 +130,8 @@ class ResultLine(NamedTuple):
     cost: float
     """of tests and images, in the scenario's illustrative dollars"""
     repeat: int
+    perturbed: str
+    """what was done to the case; empty for one as it is"""
     tokens: int
     """of the models' calls, in and out, in the try that ended so; what broken and killed tries spent is in
     calls.jsonl"""
@@ -184,6 +186,7 @@ def summarise(line: Line, calls: Calls) -> ResultLine:
             tests=outcome["tests"],
             cost=outcome["cost"],
             repeat=header["repeat"],
+            perturbed=perturbed_of(header),
             tokens=total.tokens,
             usd=total.data()["usd"],
             routes=_routes(line.data.get("events", [])),
@@ -217,7 +220,15 @@ def arm_of(header: Mapping[str, Any]) -> str:
     parts += [f"{name} {header['limits'][name]:g}" for name in header.get("limits_set", ())]
     if header.get("seed"):
         parts.append(f"seed {header['seed']}")
+    if made := perturbed_of(header):
+        parts.append(made)
     return ", ".join(parts)
+
+
+def perturbed_of(header: Mapping[str, Any]) -> str:
+    """What was done to the case, in words; empty for one as it is."""
+    made = header.get("perturbed", {})
+    return f"{'clean twin of' if made.get('clean') else 'under'} {made['kind']}" if made else ""
 
 
 def _plan(plan: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from clinicenv import perturb
 from clinicenv.agents.cards import ROLES, RoleName
 from clinicenv.agents.cast import Cast, resolve
 from clinicenv.agents.image_plan import ImagePlan
@@ -112,6 +113,8 @@ class Specification(_Part):
     images: Annotated[tuple[ImageSpec, ...], BeforeValidator(_images), Field(min_length=1)] = (ImageSpec(),)
     language: Sweep[Name] = ("English",)
     """what models speak"""
+    perturb: Annotated[tuple[Name, ...], BeforeValidator(_many)] = ()
+    """perturbations (`clinicenv.perturb`), or `all`; no sweep: each is played beside its clean twin"""
 
     def plain(self) -> dict[str, Any]:
         """As it would be written by hand: a sweep of one is a value."""
@@ -123,7 +126,7 @@ class Specification(_Part):
 
         data: dict[str, Any] = self.model_dump(mode="json")
         data["images"] = [_bare(images) for images in self.images]
-        return {k: one(v) for k, v in data.items() if v or k != "readers"}
+        return {k: one(v) for k, v in data.items() if v or k not in ("readers", "perturb")}
 
 
 def _bare(images: ImageSpec) -> Any:
@@ -239,14 +242,41 @@ def _fits(spec: Specification, role: RoleName, player: str | None) -> bool:
     return bool(spec.models.get(role)) and player is not None and resolve(role, player).kind == "model"
 
 
+def with_twins(spec: Specification, selected: list[Scenario], seed: int) -> list[list[Scenario]]:
+    """Each scenario with the twins that the perturbations make of it, none twice.
+
+    InputError where one of them fits no scenario at all.
+    """
+    kinds = perturb.named(spec.perturb)
+    if not kinds:
+        return [[scenario] for scenario in selected]
+    pool = perturb.Pool([*select("all"), *selected])
+    cases: list[dict[str, Scenario]] = [{scenario.hash: scenario} for scenario in selected]
+    for kind in kinds:
+        fits = False
+        for scenario, case in zip(selected, cases, strict=True):
+            if pair := perturb.twins(kind, scenario, seed, pool):
+                case.update({twin.hash: twin for twin in pair})
+                fits = True
+        if not fits:
+            raise InputError(
+                f"{kind} fits none of these scenarios: it needs {perturb.KINDS[kind].needs};"
+                " leave it out, or select others"
+            )
+    return [list(case.values()) for case in cases]
+
+
 def jobs(spec: Specification, all_arms: list[Arm]) -> Iterator[Job]:
     """Every consultation of the run, in a fixed order: repeats outermost, so that a run that is cut short
     has seen every scenario and every arm."""
     pairs = []
-    for scenario in select(",".join(spec.scenarios)):
+    selected = select(",".join(spec.scenarios))
+    cases = {seed: with_twins(spec, selected, seed) for seed in spec.seed}
+    for n in range(len(selected)):
         for arm in all_arms:
-            first = make_header(scenario, arm.cast, seed=arm.seed, images=arm.images, **arm.limits)
-            pairs.append((arm, scenario, first, first.digest()))
+            for scenario in cases[arm.seed][n]:
+                first = make_header(scenario, arm.cast, seed=arm.seed, images=arm.images, **arm.limits)
+                pairs.append((arm, scenario, first, first.digest()))
     for repeat in range(spec.repeats):
         for arm, scenario, first, digest in pairs:
             yield Job(arm, scenario, first, repeat, Header.key_of(repeat, digest))

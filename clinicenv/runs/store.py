@@ -123,6 +123,13 @@ class Store:
         except ValidationError as e:
             raise InputError("is no scenario of this version of clinicenv", file=path) from e
 
+    def scenarios(self) -> Iterator[Scenario]:
+        """The scenarios that were played as they are, not perturbed."""
+        for path in sorted((self.folder / "scenarios").glob("*.json")):
+            scenario = self.scenario(path.stem)
+            if not scenario.perturbed:
+                yield scenario
+
     def append(self, line: str | Trajectory) -> None:
         """Keeps a finished consultation, as a trajectory or its line. ValueError where it is none.
 

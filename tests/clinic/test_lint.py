@@ -35,6 +35,13 @@ def line_of(text: str, needle: str) -> int:
 # Every rule: (what stands there, what is put there, where the finding is, its level, words of it) -----------
 
 BROKEN = {
+    "what a run does": (
+        "\nsetting:",
+        '\nperturbed: {kind: belief.false, what: "by hand"}\nsetting:',
+        "perturbed: {",
+        "error",
+        "not by hand",
+    ),
     "fact id twice": (
         "id: spinning-onset",
         "id: sick",
