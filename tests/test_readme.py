@@ -48,6 +48,13 @@ def test_the_shell_commands_work(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "my-case-01.yaml").exists()
 
 
+def test_the_commands_of_the_guide_to_robustness_work(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "robustness.md").read_text()
+    done = shell("".join(text for kind, text in blocks(guide) if kind == "sh"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("robustness of bayes") == 2
+
+
 def test_the_commands_of_the_guide_to_models_work(tmp_path: Path) -> None:
     guide = "".join(text for kind, text in blocks((ROOT / "docs" / "models.md").read_text()) if kind == "sh")
     with FakeServer(lambda _: "DIAGNOSE: acute pericarditis") as server:

@@ -271,7 +271,7 @@ def jobs(spec: Specification, all_arms: list[Arm]) -> Iterator[Job]:
     has seen every scenario and every arm."""
     pairs = []
     selected = select(",".join(spec.scenarios))
-    cases = {seed: with_twins(spec, selected, seed) for seed in spec.seed}
+    cases = {seed: with_twins(spec, selected, seed) for seed in {arm.seed for arm in all_arms}}
     for n in range(len(selected)):
         for arm in all_arms:
             for scenario in cases[arm.seed][n]:

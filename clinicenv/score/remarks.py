@@ -26,6 +26,8 @@ _WORD = re.compile(r"n't\b|[a-z]+(?=n't\b)|[a-z]+|'[a-z]+|\d+|[?:;\"]")
 _STEM = 5
 """Letters of a word that its forms have in common."""
 
+LETTERS = 4
+
 _CLASSES = {
     "<picture>": r"cxr|ct|mri|ultrasound|doppler|mammogram|[er][ck]gs?|echo|endoscopy|imaging|x|xrays?|study"
     r"|(?:picture|image|film|scan|strip|tracing|trace|chart|slide|photo|photograph|radiograph|plate)s?",
@@ -47,12 +49,15 @@ def _class_of(word: str) -> str:
 
 
 def features(text: str) -> set[str]:
-    """The words, stems and classes of a text, and which follow each other, at most one between them."""
+    """The words, stems and classes of a text, which follow each other with at most one between them, and all
+    runs of `LETTERS` letters."""
     words = _WORD.findall(text.lower().replace("\u2019", "'"))
     stream = ["^", *map(_class_of, words), "$"]
     found = {*(f"W {w}" for w in words), *stream}
     found.update(f"{one} {other}" for one, other in pairwise(stream))
     found.update(f"{one} _ {other}" for one, other in zip(stream, stream[2:], strict=False))
+    letters = f" {' '.join(words)} "
+    found.update(f"L {letters[n : n + LETTERS]}" for n in range(len(letters) - LETTERS + 1))
     return found
 
 

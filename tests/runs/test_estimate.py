@@ -239,7 +239,7 @@ def result(status: str = "terminated", calls: int = 10, prompt: int = 1000) -> R
     row = {"role": "doctor", "model": NAME, "step": "", "calls": calls, "cached": 0, "prompt_tokens": prompt}
     row |= {"completion_tokens": 100, "cached_tokens": 0, "usd": None}
     return ResultLine(
-        "k", "case", "arm", status, "diagnose", {}, 5, 5, 0, 0.0, 0, prompt + 100, None, {}, [row], 0, 1
+        "k", "case", "arm", status, "diagnose", {}, 5, 5, 0, 0.0, 0, "", prompt + 100, None, {}, [row], 0, 1
     )
 
 
