@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from clinicenv.files import InputError, did_you_mean
 from clinicenv.perturb import pictures, words
 from clinicenv.perturb.case import Case, Pool, Twins
-from clinicenv.scenario import Scenario
+from clinicenv.scenario import Scenario, select
 
-__all__ = ["KINDS", "Pool", "Twins", "named", "twins"]
+__all__ = ["KINDS", "Pool", "Twins", "named", "twins", "with_twins"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,12 @@ KINDS: dict[str, Kind] = {
 
 
 def named(names: Sequence[str]) -> tuple[str, ...]:
-    """The perturbations of these names, in order, once each; `all` for all. InputError for an unknown one."""
+    """The perturbations of these names, or names joined by commas, in order, once each; `all` for all.
+
+    InputError for an unknown one.
+    """
     found: dict[str, None] = {}
-    for name in names:
+    for name in _split(names):
         if name != "all" and name not in KINDS:
             near = did_you_mean(name[:80], set(KINDS))
             raise InputError(f"no perturbation `{name}`{near}; there are: {', '.join(KINDS)}, all")
@@ -89,3 +92,34 @@ def twins(kind: str, scenario: Scenario, seed: int, pool: Pool) -> Twins | None:
     Images, names and captions are borrowed from the pool.
     """
     return KINDS[kind].make(Case(kind, scenario, seed, pool))
+
+
+def with_twins(names: Sequence[str], selected: Sequence[Scenario], seed: int) -> list[list[Scenario]]:
+    """Each scenario with the twins that the perturbations of these names make of it, none twice.
+
+    What is borrowed is from all of them and from the bundled ones. InputError for an unknown name, and where
+    a perturbation fits no scenario at all; of `all`, where none does.
+    """
+    kinds = named(names)
+    if not kinds:
+        return [[scenario] for scenario in selected]
+    pool = Pool([*select("all"), *selected])
+    cases: list[dict[str, Scenario]] = [{scenario.hash: scenario} for scenario in selected]
+    fits: set[str] = set()
+    for kind in kinds:
+        for scenario, case in zip(selected, cases, strict=True):
+            if pair := twins(kind, scenario, seed, pool):
+                case.update({twin.hash: twin for twin in pair})
+                fits.add(kind)
+    by_name = set(_split(names))
+    idle = next((k for k in kinds if k not in fits and (k in by_name or not fits)), None)
+    if idle:
+        needs = KINDS[idle].needs
+        raise InputError(
+            f"{idle} fits none of these scenarios: it needs {needs}; leave it out, or select others"
+        )
+    return [list(case.values()) for case in cases]
+
+
+def _split(names: Sequence[str]) -> list[str]:
+    return [name for given in names for n in given.split(",") if (name := n.strip())]

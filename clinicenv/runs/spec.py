@@ -242,36 +242,13 @@ def _fits(spec: Specification, role: RoleName, player: str | None) -> bool:
     return bool(spec.models.get(role)) and player is not None and resolve(role, player).kind == "model"
 
 
-def with_twins(spec: Specification, selected: list[Scenario], seed: int) -> list[list[Scenario]]:
-    """Each scenario with the twins that the perturbations make of it, none twice.
-
-    InputError where one of them fits no scenario at all.
-    """
-    kinds = perturb.named(spec.perturb)
-    if not kinds:
-        return [[scenario] for scenario in selected]
-    pool = perturb.Pool([*select("all"), *selected])
-    cases: list[dict[str, Scenario]] = [{scenario.hash: scenario} for scenario in selected]
-    for kind in kinds:
-        fits = False
-        for scenario, case in zip(selected, cases, strict=True):
-            if pair := perturb.twins(kind, scenario, seed, pool):
-                case.update({twin.hash: twin for twin in pair})
-                fits = True
-        if not fits:
-            raise InputError(
-                f"{kind} fits none of these scenarios: it needs {perturb.KINDS[kind].needs};"
-                " leave it out, or select others"
-            )
-    return [list(case.values()) for case in cases]
-
-
 def jobs(spec: Specification, all_arms: list[Arm]) -> Iterator[Job]:
     """Every consultation of the run, in a fixed order: repeats outermost, so that a run that is cut short
     has seen every scenario and every arm."""
     pairs = []
     selected = select(",".join(spec.scenarios))
-    cases = {seed: with_twins(spec, selected, seed) for seed in {arm.seed for arm in all_arms}}
+    seeds = {arm.seed for arm in all_arms}
+    cases = {seed: perturb.with_twins(spec.perturb, selected, seed) for seed in seeds}
     for n in range(len(selected)):
         for arm in all_arms:
             for scenario in cases[arm.seed][n]:

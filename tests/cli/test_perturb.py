@@ -90,9 +90,24 @@ def test_a_specification_says_it_too(capsys: pytest.CaptureFixture[str], tmp_pat
     assert "perturb" not in yaml.safe_load(out)
 
 
+def test_of_all_those_that_fit_are_played(capsys: pytest.CaptureFixture[str], folder: str) -> None:
+    flags = ("--doctor", "guess", "--perturb", "all", "--json", "--out", folder)
+    code, out, _ = run(capsys, "run", *flags, "--scenarios", "goals-of-care-01")
+    assert code == 0
+    assert [row["perturbation"] for row in json.loads(out)["robustness"]] == ["report.contradict"]
+
+
+def test_names_are_joined_by_commas(capsys: pytest.CaptureFixture[str], folder: str) -> None:
+    flags = ("--doctor", "guess", "--perturb", "image.absent, belief.false", "--json", "--out", folder)
+    code, out, _ = run(capsys, "run", *flags, *CHEST)
+    assert code == 0
+    assert [row["perturbation"] for row in json.loads(out)["robustness"]] == ["belief.false", "image.absent"]
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
+        ("image.degrade,image.absent", "image.degrade fits none"),
         ("image.abscent", "did you mean `image.absent`?"),
         ("image.degrade", "image.degrade fits none of these scenarios: it needs a picture"),
     ],
