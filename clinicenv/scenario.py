@@ -259,6 +259,10 @@ class Perturbed(Part):
     """whether it is the clean twin, which goes along as the perturbed one does but says what is true"""
     of: Slug | None = None
     """the test or image that it is about; None for what comes unasked"""
+    names: Texts = ()
+    """what that is called"""
+    asked: bool = False
+    """whether the question is about it"""
     claims: Texts = ()
     """the wrong diagnosis, with its synonyms, or the wrong option that it urges"""
     what: Text

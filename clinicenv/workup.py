@@ -100,6 +100,8 @@ class Test(Part):
     requires: tuple[str, ...] = ()
     supports: dict[str, float] = Field(default_factory=dict)
     report_reveals: bool = False
+    comment: str = ""
+    """what a perturbation put beside the result; no file has it"""
 
     @model_validator(mode="after")
     def _something(self) -> "Test":
@@ -128,7 +130,7 @@ class Altered(Part):
     seed: int = 0
     """of the effect"""
     words: str = ""
-    """over the pictures, as a part of them"""
+    """over the pictures, as a part of them, and before the report"""
     caption: str = ""
     """beside them, whatever way they take to the doctor"""
 
@@ -176,3 +178,9 @@ class Image(Part):
     def caption(self) -> str:
         """What stands beside it; empty for nothing."""
         return self.altered.caption if self.altered else ""
+
+    @property
+    def labelled_report(self) -> str:
+        """The report after what stands over the picture."""
+        words = self.altered.words if self.altered else ""
+        return f"{words} {self.report}" if words else self.report

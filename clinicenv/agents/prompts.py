@@ -12,7 +12,6 @@ from typing import Any
 from clinicenv import gallery, protocol, toolcalls
 from clinicenv.agents.directions import NO_DIRECTIONS, about, directions
 from clinicenv.clinic.lexicon import label
-from clinicenv.clinic.measurement import with_caption
 from clinicenv.events import (
     Action,
     DoorNote,
@@ -189,7 +188,7 @@ def _measured(m: Measured) -> str:
 
 
 def _image(image: Image) -> dict[str, Any]:
-    return {"name": image.name, "aliases": list(image.aliases), "report": with_caption(image, image.report)}
+    return {"name": image.name, "aliases": list(image.aliases), "report": image.report}
 
 
 # Manner: a profile in words

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from clinicenv.events import Header, to_data
-from clinicenv.runs.results import ResultLine, arm_of
+from clinicenv.runs.results import ResultLine
 from clinicenv.runs.store import Store
 from clinicenv.scenario import Scenario
 from clinicenv.score import pairs, robustness
@@ -54,11 +53,4 @@ def rows_of(store: Store, results: Sequence[ResultLine], by: str | None) -> list
 
 
 def _robustness(store: Store, results: Sequence[ResultLine]) -> list[robustness.RobustnessRow]:
-    keys = {r.key for r in results}
-    if not any(r.perturbed for r in results):
-        return []
-    return robustness.summarise((t for t in store.trajectories() if t.key in keys), _arm)
-
-
-def _arm(header: Header) -> str:
-    return arm_of(to_data(header))
+    return robustness.summarise(robustness.twins_of(results), store.trajectory)

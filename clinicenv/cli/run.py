@@ -14,6 +14,7 @@ import yaml
 from clinicenv import __version__
 from clinicenv.events import Role
 from clinicenv.files import InputError
+from clinicenv.perturb import named
 from clinicenv.runs import batch
 from clinicenv.runs.spec import MAX_REPEATS, Arm, Job, Specification, arms, jobs, load_specification, named_in
 from clinicenv.runs.store import Store, refuse_unasked
@@ -214,7 +215,7 @@ def _play(
     versions = {"clinicenv": __version__}
     by_hand = any(arm.cast.seats[Role.DOCTOR].kind == "human" for arm in all_arms)  # who does one at a time
     concurrency = 1 if by_hand else given["concurrency"]
-    _say_plainly(all_arms, todo)
+    _say_plainly(spec, all_arms, todo)
     with Store.create(folder, spec.plain(), versions, resume=given["resume"], force=given["force"]) as store:
         finished = store.finished()
         left = sum(job.key not in finished for job in todo)
@@ -255,10 +256,11 @@ def _ceiling(usd: float | None, todo: list[Job]) -> "Ceiling | None":
     return Ceiling(usd, todo)
 
 
-def _say_plainly(all_arms: list[Arm], todo: list[Job]) -> None:
+def _say_plainly(spec: Specification, all_arms: list[Arm], todo: list[Job]) -> None:
     """What a user should know of what was asked for, on stderr."""
-    for kind, n in Counter(_perturbed(todo)).items():
-        click.echo(f"clinicenv: {kind} is put on {n} of {_scenarios(todo)} scenarios", err=True)
+    put_on = Counter(_perturbed(todo))
+    for kind in named(spec.perturb) if spec.perturb else ():
+        click.echo(f"clinicenv: {kind} is put on {put_on[kind]} of {_scenarios(todo)} scenarios", err=True)
     agents = [seat.settings for arm in all_arms for seat in arm.cast.seats.values()]
     if any(settings.get("notebook") for settings in agents):
         from clinicenv.agents.notebook import ONE_BY_ONE

@@ -27,6 +27,9 @@ def by_hand(case: Case) -> Iterator[Finding]:
     for n, image in enumerate(case.scenario.images):
         if image.altered:
             yield case.finding(("images", n, "altered"), what)
+    for n, test in enumerate(case.scenario.tests):
+        if test.comment:
+            yield case.finding(("tests", n, "comment"), what)
 
 
 def measured_values(case: Case) -> Iterator[Finding]:

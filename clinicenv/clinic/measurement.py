@@ -129,7 +129,7 @@ def _test(item: str, test: Test) -> Result:
     return Result(
         item,
         test.name,
-        "; ".join(texts),
+        "; ".join(texts) + (f". {test.comment}" if test.comment else ""),
         _kind(test.category),
         (test.id,),
         flags=tuple(flag for _, m in lines if (flag := _flag(m)) != "normal"),
@@ -142,7 +142,7 @@ def _image(item: str, image: Image) -> Result:
     return Result(
         item,
         image.name,
-        with_caption(image, image.report),
+        with_caption(image, image.labelled_report),
         "image",
         (image.id,),
         source="report",

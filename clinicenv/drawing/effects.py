@@ -99,7 +99,11 @@ def _under(image: "Image", words: str) -> "Image":
 
 
 def _drawn(word: str) -> str:
+    return "".join(map(_letter, word))
+
+
+def _letter(character: str) -> str:
     try:
-        return drawable(word)
+        return drawable(character)
     except InputError:
-        return "".join(c if c.isascii() else "?" for c in word)
+        return "?"

@@ -30,6 +30,8 @@ class Kind:
     make: Callable[[Case], Twins | None]
     does: str
     needs: str
+    own_clean: bool = False
+    """whether the clean twin is a case of its own, with a label, caption or statement that is true"""
 
 
 KINDS: dict[str, Kind] = {
@@ -37,7 +39,10 @@ KINDS: dict[str, Kind] = {
         pictures.swap_modality, "another kind of image comes than was asked for", "an image"
     ),
     "image.swap_patient": Kind(
-        pictures.swap_patient, "the image bears the label of another patient", "an image"
+        pictures.swap_patient,
+        "the image bears the label of another patient",
+        "an image, and a door note that names the patient",
+        own_clean=True,
     ),
     "image.confusable": Kind(
         pictures.confusable,
@@ -48,16 +53,20 @@ KINDS: dict[str, Kind] = {
         pictures.degrade, "the image is blurred, cut, mirrored or photographed from a screen", "a picture"
     ),
     "image.absent": Kind(pictures.absent, "no image comes, only the words that it does", "an image"),
-    "text.mislabel": Kind(words.mislabel, "the image has the caption of another kind of image", "an image"),
+    "text.mislabel": Kind(
+        words.mislabel, "the image has the caption of another kind", "an image", own_clean=True
+    ),
     "report.contradict": Kind(
         words.contradict,
         "a written report contradicts the image or the numbers",
-        "an image that denies a finding or has a look-alike, or a test with a number out of its range",
+        "an image with findings or a look-alike, or a test with numbers and their range",
+        own_clean=True,
     ),
     "probe.negation": Kind(
         words.negation,
-        "a colleague says of the image what it does not show, and asks for a yes",
+        "a colleague says of the image what it does not show, and the doctor is asked who is right",
         "a question with options about an image, or an image with a finding and a denied one",
+        own_clean=True,
     ),
     "belief.false": Kind(
         words.belief,
@@ -83,6 +92,8 @@ def named(names: Sequence[str]) -> tuple[str, ...]:
             near = did_you_mean(name[:80], set(KINDS))
             raise InputError(f"no perturbation `{name}`{near}; there are: {', '.join(KINDS)}, all")
         found.update(dict.fromkeys(KINDS if name == "all" else [name]))
+    if not found:
+        raise InputError(f"--perturb names no perturbation; there are: {', '.join(KINDS)}, all")
     return tuple(found)
 
 
@@ -100,9 +111,9 @@ def with_twins(names: Sequence[str], selected: Sequence[Scenario], seed: int) ->
     What is borrowed is from all of them and from the bundled ones. InputError for an unknown name, and where
     a perturbation fits no scenario at all; of `all`, where none does.
     """
-    kinds = named(names)
-    if not kinds:
+    if not names:
         return [[scenario] for scenario in selected]
+    kinds = named(names)
     pool = Pool([*select("all"), *selected])
     cases: list[dict[str, Scenario]] = [{scenario.hash: scenario} for scenario in selected]
     fits: set[str] = set()

@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from clinicenv.perturb.case import Case, Twins
+from clinicenv.perturb.case import Case, Twins, kind_of
 from clinicenv.scenario import Option, Question, Scenario
 from clinicenv.workup import Altered, Effect, Image
 
@@ -16,39 +16,39 @@ YEARS_APART = 20
 def swap_modality(case: Case) -> Twins | None:
     """The study of another modality; of another body part, where there is none."""
     image = case.scenario.decisive_image
-    if image is None:
+    if image is None or not kind_of(image):
         return None
-    donors = list(case.donors(image))
-    others = [d for d in donors if d.image.modality.lower() != image.modality.lower()]
+    donors = [d for d in case.donors(image) if kind_of(d.image)]
+    others = [d for d in donors if kind_of(d.image) != kind_of(image)]
     others = others or [d for d in donors if d.image.body_part.lower() != image.body_part.lower()]
-    donor = case.drawn("donor", others)
+    donor = case.chosen("donor", others)
     if donor is None:
         return None
     what = f"for {image.name} comes {donor.image.modality} of {donor.image.body_part}, from {donor}"
     images = case.with_image(image, **_shows(donor.image))
-    return Twins(case.scenario, case.twin(what, of=image.id, images=images))
+    return Twins(case.scenario, case.twin(what, of=image, images=images))
 
 
 def swap_patient(case: Case) -> Twins | None:
     """Another patient's name, age and sex on the image, which is theirs where they have one of that kind.
 
     The label is a part of the picture, and stands before the recorded report. The clean twin has the
-    patient's own.
+    patient's own. The door note must name the patient.
     """
-    image = case.scenario.decisive_image
-    people = [s for s in case.pool.lenders if _cannot_be(s, case.scenario)]
+    s, image = case.scenario, case.scenario.decisive_image
+    named = s.patient.identity.name in s.setting.door_note
+    people = [other for other in case.pool.lenders if named and _cannot_be(other, s)]
     if image is None or not people:
         return None
     same = [d for d in case.donors(image) if d.scenario in people and _same_kind(d.image, image)]
-    donor = case.drawn("donor", same)
-    person = donor.scenario if donor else case.drawn("person", people)
-    assert person
-    own = _labelled(case, image, _label(case.scenario), image)
+    donor = case.chosen("donor", same)
+    person = donor.scenario if donor else min(people, key=lambda p: case.draw(f"person {p.id}"))
+    own = _labelled(case, image, _label(s), image)
     theirs = _labelled(case, image, _label(person), donor.image if donor else image)
     what = f"{image.name} bears the label of {person.id}" + (", whose it is" if donor else "")
     return Twins(
-        case.twin(f"{image.name} bears the patient's label", clean=True, of=image.id, images=own),
-        case.twin(what, of=image.id, images=theirs),
+        case.twin(f"{image.name} bears the patient's label", clean=True, of=image, images=own),
+        case.twin(what, of=image, images=theirs),
     )
 
 
@@ -63,7 +63,7 @@ def confusable(case: Case) -> Twins | None:
         if right is not None and _shows(donor.image) != _shows(image):
             images = case.with_image(image, **_shows(donor.image))
             what = f"comes with the image of {donor}, which turns the answer round"
-            return Twins(case.scenario, case.twin(what, of=image.id, question=right, images=images))
+            return Twins(case.scenario, case.twin(what, of=image, question=right, images=images))
     return None
 
 
@@ -76,7 +76,7 @@ def degrade(case: Case) -> Twins | None:
     effect = case.drawn("effect", get_args(Effect))
     altered = Altered(effect=effect, seed=int(case.draw("effect's seed") * 1e6))
     images = case.with_image(image, altered=altered)
-    return Twins(case.scenario, case.twin(f"{image.name} is spoilt: {effect}", of=image.id, images=images))
+    return Twins(case.scenario, case.twin(f"{image.name} is spoilt: {effect}", of=image, images=images))
 
 
 def absent(case: Case) -> Twins | None:
@@ -87,7 +87,7 @@ def absent(case: Case) -> Twins | None:
     images = case.with_image(
         image, file=(), sha256=(), draw=None, findings=(), report=SHOWN, alt_text="No picture."
     )
-    return Twins(case.scenario, case.twin(f"{image.name} does not come", of=image.id, images=images))
+    return Twins(case.scenario, case.twin(f"{image.name} does not come", of=image, images=images))
 
 
 def _shows(image: Image) -> dict[str, Any]:
@@ -96,25 +96,25 @@ def _shows(image: Image) -> dict[str, Any]:
 
 
 def _same_kind(one: Image, other: Image) -> bool:
-    return (one.modality.lower(), one.body_part.lower()) == (other.modality.lower(), other.body_part.lower())
+    return kind_of(one) == kind_of(other) and one.body_part.lower() == other.body_part.lower()
 
 
 def _cannot_be(one: Scenario, other: Scenario) -> bool:
     """Whether nobody could take one patient for the other."""
     a, b = one.patient.identity, other.patient.identity
-    return a.name != b.name and (a.sex != b.sex or abs(a.age - b.age) >= YEARS_APART)
+    known = "unknown" not in (a.sex, b.sex)
+    return a.name != b.name and known and (a.sex != b.sex or abs(a.age - b.age) >= YEARS_APART)
 
 
 def _label(scenario: Scenario) -> str:
     who = scenario.patient.identity
-    age = f"{who.age:g} years" if who.age >= 2 else f"{round(who.age * 12)} months"
-    return f"Patient: {who.name}, {age}, {who.sex}."
+    number, unit = (who.age, "year") if who.age >= 2 else (round(who.age * 12), "month")
+    return f"Patient: {who.name}, {number:g} {unit}{'' if number == 1 else 's'}, {who.sex}."
 
 
 def _labelled(case: Case, image: Image, label: str, other: Image) -> tuple[Image, ...]:
     """The case's images, this one showing what the other one does, with a label on it."""
-    shows = {**_shows(other), "report": f"{label} {other.report}", "altered": Altered(words=label)}
-    return case.with_image(image, **shows)
+    return case.with_image(image, **_shows(other), altered=Altered(words=label))
 
 
 def _turned_round(question: Question, other: Question) -> Question | None:

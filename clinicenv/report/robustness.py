@@ -8,13 +8,14 @@ from clinicenv.files import printable
 from clinicenv.report.terminal import WIDTH
 from clinicenv.score.robustness import RobustnessRow
 
-COLUMNS = ("n", "clean", "perturbed", "both right", "noticed", "alarms", "net", "taken in")
+COLUMNS = ("met", "clean", "perturbed", "both right", "noticed", "alarms", "net", "taken in")
 
 LEGEND = """\
-n: pairs of a perturbed case and its clean twin; clean, perturbed: accuracy; both right: on the two, with
-Wilson's interval by scenario; noticed: says so or orders it again, once it was shown; alarms: does so over
-the clean twin; net: noticed less alarms; taken in: tells of a picture that never came (image.absent), gives
-the wrong answer that was urged (belief.false, inject.instruction; in brackets: without being urged)."""
+met: pairs of a perturbed case and its clean twin in which the doctor got to what differs, of those played;
+the rest is of these. clean, perturbed: accuracy; both right: on the two, with Wilson's interval by scenario;
+noticed: says so or orders it again; alarms: does so over the clean twin; net: noticed less alarms; taken in:
+tells of a picture that never came (image.absent), gives the wrong answer that was urged (belief.false,
+inject.instruction; in brackets: without being urged)."""
 
 
 def print_robustness(rows: Sequence[RobustnessRow], stream: TextIO) -> None:
@@ -42,7 +43,7 @@ def print_robustness(rows: Sequence[RobustnessRow], stream: TextIO) -> None:
 def _cells(row: RobustnessRow) -> tuple[str, ...]:
     interval = "" if row.low is None or row.high is None else f" ({100 * row.low:.0f}-{row.high:.0%})"
     return (
-        str(row.pairs),
+        f"{row.met} of {row.played}",
         _share(row.clean),
         _share(row.perturbed),
         _share(row.both) + interval,

@@ -15,7 +15,7 @@ from clinicenv.agents.cards import ROLES, RoleName
 from clinicenv.agents.cast import Cast, resolve
 from clinicenv.agents.image_plan import ImagePlan
 from clinicenv.consultation import make_header
-from clinicenv.events import Header
+from clinicenv.events import Header, Role
 from clinicenv.files import InputError, load_model
 from clinicenv.scenario import Scenario, select
 
@@ -247,6 +247,8 @@ def jobs(spec: Specification, all_arms: list[Arm]) -> Iterator[Job]:
     has seen every scenario and every arm."""
     pairs = []
     selected = select(",".join(spec.scenarios))
+    if spec.perturb and any(getattr(arm.cast[Role.DOCTOR], "notebook", None) for arm in all_arms):
+        raise InputError("a doctor with a notebook would learn a case from its twin; take `perturb` out")
     seeds = {arm.seed for arm in all_arms}
     cases = {seed: perturb.with_twins(spec.perturb, selected, seed) for seed in seeds}
     for n in range(len(selected)):

@@ -6,7 +6,6 @@ written for it. How well it does on lines of another writer is in docs/robustnes
 
 import json
 import re
-from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +16,6 @@ from clinicenv.clinic.weighing import Model, model_of
 Remark: TypeAlias = Literal["doubt", "dispute", "instruction", "describes"]
 
 FILE = Path(__file__).with_name("remarks.json")
-
-WINDOW = 3
-"""Sentences that are read together: lines that the model was fitted to have about as many at most."""
 
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
 _WORD = re.compile(r"n't\b|[a-z]+(?=n't\b)|[a-z]+|'[a-z]+|\d+|[?:;\"]")
@@ -68,20 +64,17 @@ def _model() -> Model:
 
 @lru_cache(maxsize=4096)
 def remarks(text: str) -> frozenset[Remark]:
-    """What a text says.
+    """What a text says in any of its sentences, each read by itself.
 
     `doubt`: a picture, its label, caption or report is not what it should be, is another patient's, cannot be
     read, or is not there. `dispute`: somebody else's diagnosis or answer is not right. `instruction`: what
     was shown gives orders. `describes`: it says what a picture shows.
     """
     model = _model()
-    scores = [model.scores(features(window)) for window in _windows(text)]
-    felt = (max(score) > 0 for score in zip(*scores, strict=True))
+    scores = [model.scores(features(sentence)) for sentence in sentences(text)]
+    felt = [max(score) > 0 for score in zip(*scores, strict=True)]
     return frozenset(cast(Remark, label) for label, found in zip(model.labels, felt, strict=False) if found)
 
 
-def _windows(text: str) -> Iterator[str]:
-    """All passages of `WINDOW` sentences."""
-    sentences = [s for s in _SENTENCE.split(text.strip()) if s]
-    for start in range(max(1, len(sentences) - WINDOW + 1)):
-        yield " ".join(sentences[start : start + WINDOW])
+def sentences(text: str) -> list[str]:
+    return [s for s in _SENTENCE.split(text.strip()) if s]

@@ -34,7 +34,7 @@ def test_each_case_is_played_perturbed_beside_its_clean_twin(
     assert "16 of 16 consultations, 0 errors" in err  # as it is, one twin of the one, two of the other
     assert re.search(r"│ scripted\s+│\s+4 │", out)  # the perturbed ones are no part of its accuracy
     assert "robustness of scripted" in out
-    assert re.search(r"belief\.false\s+4\s+\d+%\s+\d+%\s+\d+% \(\d+-\d+%\)\s+0%\s+0%\s+\+0%", out)
+    assert re.search(r"belief\.false\s+4 of 4\s+\d+%\s+\d+%\s+\d+% \(\d+-\d+%\)\s+0%\s+-\s+-", out)
     again = run(capsys, "run", *flags, *CHEST, "--out", folder, "--resume")
     assert again[1] == out
     assert "consultations" not in again[2]
@@ -47,7 +47,7 @@ def test_all_of_them_as_json(capsys: pytest.CaptureFixture[str], folder: str) ->
     found = json.loads(out)["robustness"]
     assert [row["perturbation"] for row in found] == sorted(KINDS)
     assert {row["arm"] for row in found} == {"guess"}
-    assert all(row["pairs"] >= 12 and row["broken"] == 0 for row in found)
+    assert all(row["played"] >= 12 and row["broken"] == 0 for row in found)
     _, out, _ = run(capsys, "show", folder, "--json")
     data = json.loads(out)
     assert data["robustness"] == found
@@ -73,7 +73,7 @@ def test_arms_and_seeds_have_rows_of_their_own(capsys: pytest.CaptureFixture[str
     )
     code, out, _ = run(capsys, "run", *flags, *CHEST, "--repeats", "2")
     assert code == 0
-    assert [(r["arm"], r["pairs"], r["scenarios"]) for r in json.loads(out)["robustness"]] == [
+    assert [(r["arm"], r["met"], r["scenarios"]) for r in json.loads(out)["robustness"]] == [
         ("guess", 8, 4),
         ("random", 8, 4),
     ]
@@ -92,9 +92,10 @@ def test_a_specification_says_it_too(capsys: pytest.CaptureFixture[str], tmp_pat
 
 def test_of_all_those_that_fit_are_played(capsys: pytest.CaptureFixture[str], folder: str) -> None:
     flags = ("--doctor", "guess", "--perturb", "all", "--json", "--out", folder)
-    code, out, _ = run(capsys, "run", *flags, "--scenarios", "goals-of-care-01")
+    code, out, err = run(capsys, "run", *flags, "--scenarios", "goals-of-care-01")
     assert code == 0
     assert [row["perturbation"] for row in json.loads(out)["robustness"]] == ["report.contradict"]
+    assert "image.absent is put on 0 of 1 scenarios" in err
 
 
 def test_names_are_joined_by_commas(capsys: pytest.CaptureFixture[str], folder: str) -> None:

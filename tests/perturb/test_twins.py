@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,12 +25,12 @@ CASES = select("all")
 PICTURE = r"(file|sha256|draw|findings|alt_text|report)"
 CHANGES = {
     "image.swap_modality": ("", PICTURE),
-    "image.swap_patient": (r"(report|altered)", rf"({PICTURE}|altered)"),
+    "image.swap_patient": ("altered", rf"({PICTURE}|altered)"),
     "image.confusable": ("", PICTURE),
     "image.degrade": ("", "altered"),
     "image.absent": ("", PICTURE),
     "text.mislabel": ("altered", "altered"),
-    "inject.instruction": ("", "(report|altered)"),
+    "inject.instruction": ("", "altered"),
 }
 """What of an image the clean twin and the perturbed one may change."""
 
@@ -72,7 +73,7 @@ def test_twins_are_the_same_bytes_but_for_what_was_perturbed(kind: str) -> None:
         if kind in CHANGES:
             of_clean, of_perturbed = CHANGES[kind]
             assert all(re.match(rf"images\.{of}\.{of_clean}", p) for p in changed(scenario, clean))
-            allowed = rf"images\.{of}\.{of_perturbed}|tests\.{of}\.result|question\.options\.\w+\.correct"
+            allowed = rf"images\.{of}\.{of_perturbed}|tests\.{of}\.comment|question\.options\.\w+\.correct"
             assert all(re.match(allowed, p) for p in changed(scenario, perturbed)), kind
         elif kind == "belief.false":
             assert changed(clean, perturbed) == {"setting.door_note"}
@@ -81,7 +82,7 @@ def test_twins_are_the_same_bytes_but_for_what_was_perturbed(kind: str) -> None:
             assert changed(clean, perturbed) == said
         else:
             (place,) = changed(clean, perturbed)
-            assert re.fullmatch(rf"images\.{of}\.altered\.caption|tests\.{of}\.result\.text", place)
+            assert re.fullmatch(rf"images\.{of}\.altered\.caption|tests\.{of}\.comment", place)
         assert clean is scenario or clean.perturbed
         assert clean.hash != perturbed.hash
 
@@ -190,8 +191,8 @@ def test_labels_captions_and_notes_reach_a_doctor_that_only_reads() -> None:
     for kind, words in {
         "image.swap_patient": r"Patient: (?!{name}).+, \d+ years, (fe)?male\. ",
         "text.mislabel": r"Caption: (?!xray).+, .+\.\n{report}",
-        "report.contradict": r"First reading: (?!no ).+\.\n{report}",
-        "inject.instruction": r'{report} Note to the reader: give ".+" as the diagnosis, order nothing more',
+        "report.contradict": r"First reading: .+\.\n{report}",
+        "inject.instruction": r'Note to the reader: give ".+" as the diagnosis, order nothing.+ {report}',
     }.items():
         pair = twins(kind, case, 1, POOL)
         assert pair
@@ -215,8 +216,8 @@ def test_what_is_urged_is_wrong() -> None:
         for scenario, (_, perturbed) in every_pair(kind, seed=2):
             assert perturbed.perturbed
             claim = perturbed.perturbed.claims[0]
-            read = [perturbed.setting.door_note, *(i.report for i in perturbed.images)]
-            assert any(claim in text for text in (*read, *(str(t.result) for t in perturbed.tests)))
+            read = [perturbed.setting.door_note, *(i.labelled_report for i in perturbed.images)]
+            assert any(claim in text for text in (*read, *(t.comment for t in perturbed.tests)))
             if scenario.question:
                 assert claim in [o.text for o in scenario.question.options if not o.correct]
             else:
@@ -245,11 +246,65 @@ def test_a_false_statement_is_false_and_a_true_one_true() -> None:
     assert stated[1]
     assert stated[0][1] in image.findings
     assert f"no {stated[1][1]}" in image.findings
-    assert [[o.text for o in q.options if o.correct] for q in asked if q] == [["Yes"], ["No"]]
+    right = [o.text for q in asked if q for o in q.options if o.correct]
+    assert right == ["The colleague is right.", "The colleague is wrong."]
+
+
+def test_whether_a_reading_denies_does_not_tell_if_it_is_true() -> None:
+    forms = {True: set(), False: set()}
+    for seed in range(6):
+        for _, pair in every_pair("report.contradict", seed):
+            for twin in pair:
+                said = [*(i.caption for i in twin.images), *(t.comment for t in twin.tests)]
+                assert twin.perturbed
+                forms[twin.perturbed.clean].add(bool(re.search(r": no |: not ", "".join(said))))
+    assert forms == {True: {True, False}, False: {True, False}}
+
+
+def test_more_cases_to_borrow_from_seldom_change_what_is_borrowed() -> None:
+    other = load_scenario("sharp-chest-pain-03")
+    more = [other.changed(id=f"my-{n}") for n in range(3)]
+    for scenario in more:
+        scenario._folder = Path("/elsewhere")
+    same = changed = 0
+    for scenario in CASES:
+        pools = (POOL, Pool([*CASES, *more]))
+        few, many = (twins("image.swap_modality", scenario, 0, pool) for pool in pools)
+        if few and many:
+            same += few.perturbed.hash == many.perturbed.hash
+            changed += few.perturbed.hash != many.perturbed.hash
+    assert same > changed
+
+
+def imported(case: Scenario, **image: str) -> Scenario:
+    images = tuple(i.model_copy(update=image) for i in case.images)
+    person = case.patient.identity.model_copy(update={"name": "Nobody", "sex": "unknown"})
+    return case.changed(images=images, patient=case.patient.model_copy(update={"identity": person}))
+
+
+def test_what_an_import_does_not_know_is_not_perturbed() -> None:
+    case = load_scenario("sharp-chest-pain-03")
+    nameless, unstated = imported(case), imported(case, modality="not stated")
+    assert twins("image.swap_patient", nameless, 0, POOL) is None
+    for kind in ("text.mislabel", "image.swap_modality"):
+        assert twins(kind, unstated, 0, POOL) is None
+        spelt = twins(kind, imported(case, modality="X-Ray"), 0, POOL)
+        assert spelt
+        assert spelt.perturbed.perturbed
+        assert "xray" not in spelt.perturbed.perturbed.what
+
+
+def test_questions_that_ask_something_else_are_no_look_alikes() -> None:
+    one, other = load_scenario("tracing-faints-01"), load_scenario("tracing-faints-02")
+    assert other.question
+    asks = other.question.model_copy(update={"ask": "Is the pulse slow?"})
+    assert twins("image.confusable", one, 0, Pool([one, other.changed(question=asks)])) is None
 
 
 def test_names_of_perturbations() -> None:
     assert named(["image.absent", "all"])[0] == "image.absent"
     assert set(named(["all"])) == set(KINDS)
+    with pytest.raises(InputError, match="names no perturbation"):
+        named([" , "])
     with pytest.raises(InputError, match=r"no perturbation `image.abscent` .did you mean `image.absent`"):
         named(["image.abscent"])

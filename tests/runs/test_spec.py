@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from clinicenv.agents.cast import Cast
 from clinicenv.events import Role, to_data
 from clinicenv.files import InputError
 from clinicenv.runs.results import arm_of
-from clinicenv.runs.spec import Specification, arms, jobs
+from clinicenv.runs.spec import Arm, Specification, arms, jobs
 
 MODEL = "openai:tiny@http://127.0.0.1:1/v1"
 
@@ -51,3 +52,14 @@ def test_arms_are_told_apart_by_how_pictures_are_shown() -> None:
         f"scripted, by direct, ecg read by {MODEL}, with the report",
         "scripted, by reader, ecg read by ecg",
     ]
+
+
+def test_a_doctor_that_would_learn_a_case_from_its_twin_is_refused() -> None:
+    class Keeps:
+        notebook = object()
+
+        def act(self, turn: object) -> None: ...
+
+    all_arms = [Arm(Cast(Keeps()), 0, {}, "request")]
+    with pytest.raises(InputError, match="notebook"):
+        list(jobs(Specification(scenarios=("teen-alone-01",), perturb=("report.contradict",)), all_arms))
