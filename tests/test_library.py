@@ -5,7 +5,7 @@ from collections import defaultdict
 from clinicenv import shipped
 from clinicenv.agents.baselines import baselines
 from clinicenv.clinic.lint import lint_file
-from clinicenv.clinic.ranking import same_diagnosis
+from clinicenv.clinic.names import same_diagnosis
 from clinicenv.scenario import find_files, select
 
 ALL = select("all")

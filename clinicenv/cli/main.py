@@ -12,6 +12,8 @@ from clinicenv.files import InputError
 VERBS = {
     "run": ("clinicenv.cli.run:run", "Play many consultations and keep them in a run's folder."),
     "show": ("clinicenv.cli.show:show", "Show a run's summary, or one consultation."),
+    "score": ("clinicenv.cli.score:score", "Score a run by all rules, or one consultation."),
+    "compare": ("clinicenv.cli.compare:compare", "Compare doctors: intervals, paired differences, ranks."),
     "play": ("clinicenv.cli.play:play", "Be the doctor yourself, line by line."),
     "scenarios": ("clinicenv.cli.scenarios:scenarios", "List, show, lint and write scenarios."),
     "agents": ("clinicenv.cli.agents:agents", "List, show, check and start agent cards."),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from clinicenv.clinic.ranking import same_diagnosis
+from clinicenv.clinic.names import same_diagnosis
 from clinicenv.events import Chosen
 from clinicenv.scenario import Option, Question
 

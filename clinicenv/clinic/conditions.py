@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clinicenv.clinic.agenda import says
 from clinicenv.clinic.answers import OPEN_INTENTS
-from clinicenv.clinic.ranking import same_diagnosis, stems
+from clinicenv.clinic.names import same_diagnosis, stems
 from clinicenv.events import PLAN_FIELDS, Diagnose, Event, Heard, Leave, Plan, Report, Role, Say
 from clinicenv.scenario import Condition, Conditions, Scenario
 
@@ -63,7 +63,7 @@ def gather(events: Iterable[Event]) -> Shown:
         frozenset(ordered),
         frozenset(acts),
         final.differential if final else (),
-        _clauses(final.plan) if final else (),
+        clauses(final.plan) if final else (),
         tuple(lines),
         **{kind: frozenset(ids) for kind, ids in agenda.items()},
     )
@@ -75,7 +75,7 @@ _AGAINST = re.compile(
 )
 
 
-def _clauses(plan: Plan) -> tuple[frozenset[str], ...]:
+def clauses(plan: Plan) -> tuple[frozenset[str], ...]:
     texts = (getattr(plan, name) for name in ("text", *PLAN_FIELDS))
     clauses = (c for text in texts for c in _CLAUSE.split(text) if not _AGAINST.search(c))
     return tuple(words for c in clauses if (words := stems(c)))

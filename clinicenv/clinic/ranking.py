@@ -1,15 +1,31 @@
 """The ranked diagnoses against the answer: which of them it is, and what that is worth.
 
-Names are compared as sets of word stems. A name that is negated or hedged never counts, and one that holds
-more than the answer counts only where the rest does no harm; what a rule cannot tell is `undecided`, without
-credit.
+First by the names that the scenario lists, then by the thesaurus of diseases and by words. A name that is
+negated or hedged never counts, nor does one that leaves open which of two diseases it is; one that says more
+than the answer counts where the rest adds to it (a side, a stage, a cause, a complication) and does not
+change it. What a rule cannot tell is `undecided`, without credit.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Literal
 
+from clinicenv.clinic.disease_names import Mention, initials, thesaurus, tokens_of
+from clinicenv.clinic.names import (
+    BRACKETS,
+    DROPPED,
+    EITHER,
+    HARMLESS,
+    NEGATED,
+    cleaned,
+    in_order,
+    match,
+    opposed,
+    stems,
+    words_of,
+)
 from clinicenv.events import RankVerdict
 from clinicenv.scenario import Diagnosis, Differential, Scenario
 
@@ -17,205 +33,316 @@ RANK_DISCOUNT = (1.0, 0.6, 0.4)
 """What a right diagnosis is worth in first, second and third place; further down nothing."""
 
 Kind = Literal["exact", "synonym", "subtype", "parent", "acceptable", "wrong", "undecided"]
+_Found = tuple[Kind, str, float]
 
-_NEGATED = re.compile(
-    r"\b(?:not|no|never|unlikely|improbable|exclud\w+|rul(?:e[sd]?|ing)[ -]?out|r/o|negative for|absence of"
-    r"|absent|less likely|doubtful|instead of|rather than|no longer|against)\b",
+_TAIL = re.compile(
+    r"\s*(?:[,;:]|\s[-–—]\s|\b(?:due to|secondary to|caused by|because of|following|provoked by"
+    r"|triggered by|induced by|related to|associated with|complicat\w+|in the setting of|with|after|from"
+    r"|causing|leading to|in an?|presenting|without|needs?|until|pending)\s)",
     re.IGNORECASE,
 )
-_EITHER = re.compile(r"\s(?:or|vs\.?|versus|and/or)\s|\s*/\s*", re.IGNORECASE)
-_CAUSED = re.compile(
-    r"[\s,]+(?:due to|secondary to|caused by|because of|following|provoked by|related to|associated with"
-    r"|complicating|in the setting of)\s",
-    re.IGNORECASE,
-)
-_BRACKETS = re.compile(r"[(\[]([^)\]]*)[)\]]")
-_PERCENT = re.compile(r"\(?\b\d+(?:\.\d+)?\s*%\)?")
-_WORD = re.compile(r"[a-z0-9]+")
-_DROPPED = frozenset({
-    "a", "an", "the", "of", "in", "on", "with", "by", "to", "acute", "likely", "most", "probable",
-    "probably", "possible", "possibly", "suspected", "suspect", "presumed", "presumptive",
-    "provisional", "working", "diagnosis", "dx", "confirmed", "query", "clinical", "very", "highly",
-    "consistent", "favoured",
+"""Where a name ends and what is added to it begins."""
+
+_ASIDE = re.compile(r"[,;(]\s*(?:no|not|without|never) (?!evidence|sign)[^,;()]+", re.IGNORECASE)
+"""A thing that is denied beside the name, as in `type 1 diabetes, no ketoacidosis yet`."""
+
+_SLASH = re.compile(r"(?<=\w)/(?=\w)")
+
+_ROOT = 6
+"""Letters that a word shares with others of its root."""
+
+_CHANGES = frozenset({
+    "subclinical", "stable", "cardiac", "bipolar", "gestational", "congenital", "neonatal", "pseudo",
+    "latent", "resolved", "prior", "previous", "history", "family", "prophylaxi", "contact", "healed", "old",
+    "remission", "mimic", "like", "impending", "pre", "chronic", "maternal", "secondary", "non", "anti",
+    "traumatic", "rheumatoid", "septic", "diabetic", "hepatic", "renal", "uremic", "alcoholic", "toxic",
 })  # fmt: skip
-_HARMLESS = frozenset({
-    "left", "right", "bilateral", "unilateral", "side", "sided", "upper", "lower", "middle", "lobe",
-    "lobar", "central", "peripheral", "segmental", "subsegmental", "multiple", "single", "large",
-    "small", "mild", "moderate", "severe", "massive", "submassive", "extensive", "early", "late", "new",
-    "onset", "first", "recent", "recurrent", "episode", "typical", "atypical", "classic", "classical",
-    "uncomplicated", "complicated", "provoked", "unprovoked", "idiopathic", "viral", "bacterial",
-    "autoimmune", "infectious", "postviral", "post", "spontaneous", "proximal", "distal", "anterior",
-    "posterior", "inferior", "lateral", "decompensated", "symptomatic", "subacute", "sudden",
-    "intermediate", "high", "low", "risk",
-})  # fmt: skip
-"""Words that add a side, a site, a degree or a cause to a diagnosis and leave it what it is."""
-
-_OPPOSITES = (
-    ("acute", "chronic"), ("left", "right"), ("primary", "secondary"), ("upper", "lower"),
-    ("viral", "bacterial"),
-    ("benign", "malignant"), ("ischemic", "hemorrhagic"), ("stable", "unstable"), ("provoked", "unprovoked"),
-    ("1", "2"), ("unilateral", "bilateral"), ("open", "closed"), ("early", "late"), ("anterior", "posterior"),
-    ("central", "peripheral"), ("infectious", "autoimmune"), ("systolic", "diastolic"), ("high", "low"),
-)  # fmt: skip
-_GENERIC = frozenset({"disease", "syndrome", "disorder", "infection", "injury", "failure", "pain", "crisis"})
-_ROMAN = {"ii": "2", "iii": "3"}
+"""Words in or beside a name that make another disease of it, unless the answer has them too."""
 
 
-# --- names
-
-
-@lru_cache(maxsize=16384)
-def stems(name: str) -> frozenset[str]:
-    """The words of a name, each in one spelling whether American or British, singular or plural."""
-    text = name.lower().replace("\u2019", "'").replace("'s", "").replace("post-", "post")
-    return frozenset(_stem(_ROMAN.get(w, w)) for w in _WORD.findall(text))
-
-
-def _stem(word: str) -> str:
-    word = word.replace("ae", "e").replace("oe", "e").replace("isation", "ization").replace("ise", "ize")
-    if len(word) > 4 and word.endswith("our"):
-        word = word[:-3] + "or"
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 4 and word.endswith("boli"):
-        return word[:-1] + "us"
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        return word[:-1]
-    return word
-
-
-@lru_cache(maxsize=16384)
-def _words(name: str) -> frozenset[str]:
-    """The words that matter."""
-    every = stems(name)
-    return (every - _DROPPED) or every
-
-
-def _cleaned(said: str) -> str:
-    return " ".join(_PERCENT.sub(" ", said).strip(" .,:;-?!").split())
-
-
-def _equal(said: str, name: str) -> bool:
-    same = _words(said) == _words(name) or _words(said.replace("-", "")) == _words(name.replace("-", ""))
-    return same and not _opposed(said, [name])
-
-
-def _opposed(said: str, names: Iterable[str]) -> bool:
-    """Whether it says the contrary of something that every one of the names says, or acute for chronic."""
-    words = stems(said)
-    known = [stems(n) for n in names]
-    for pair in _OPPOSITES:
-        for one, other in (pair, pair[::-1]):
-            if one in words and other not in words and any(other in k and one not in k for k in known):
-                return True
-    return False
-
-
-def same_diagnosis(said: str, name: str, synonyms: Iterable[str] = ()) -> bool:
-    """Whether the words mean this diagnosis: its name or a synonym, whatever the case, punctuation, order
-    of words, spelling (American or British) and a leading `acute`, `likely` or `suspected`.
-
-    A negated or hedged name, or one with words beside it, is not the same.
-    """
-    return _matches(_cleaned(said), [name, *synonyms]) is not None
-
-
-def _matches(said: str, names: Sequence[str]) -> str | None:
-    """The name that is said, alone or with another of the names in brackets."""
-    if not said:
-        return None
-    for name in names:
-        if _equal(said, name):
-            return name
-    if _NEGATED.search(said):
-        return None
-    either = [part for part in _EITHER.split(said) if part.strip()]
-    if len(either) > 1:
-        found = [_matches(part, names) for part in either]
-        return found[0] if all(found) else None
-    inside = _BRACKETS.findall(said)
-    if inside:
-        found = [_matches(part, names) for part in (_BRACKETS.sub(" ", said), *inside)]
-        return found[0] if all(found) else None
-    return None
-
-
-# --- the ranked list
-
-
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def rank(said: str, scenario: Scenario) -> RankVerdict:
-    answer, text = scenario.answer.diagnosis, _cleaned(said)
+    """The verdict on one ranked diagnosis."""
+    answer, text = scenario.answer.diagnosis, cleaned(said)
     if answer is None:
         return RankVerdict(said, "undecided", "The scenario names no diagnosis.")
-    kind, why, credit = _listed(text, answer, scenario.answer.differentials) or _unlisted(text, answer)
+    found = _listed(text, answer, scenario.answer.differentials)
+    kind, why, credit = found or _unlisted(text, _answer(scenario))
     return RankVerdict(said, kind, why, credit)
-
-
-_Found = tuple[Kind, str, float]
 
 
 def _listed(text: str, answer: Diagnosis, differentials: Sequence[Differential]) -> _Found | None:
     """By a name that the scenario lists."""
-    if _matches(text, [answer.name]):
+    if match(text, [answer.name]):
         return "exact", f"It is the answer, {answer.name}.", 1.0
-    own = [answer.name, *answer.synonyms, *answer.abbreviations]
-    if name := _matches(text, own):
+    if name := match(text, [answer.name, *answer.synonyms, *answer.abbreviations]):
         return "synonym", f"{name} is another name of the answer, {answer.name}.", 1.0
     subtype = 1.0 if answer.accept_subtype else answer.parent_credit
-    if name := _matches(text, answer.subtypes):
+    if name := match(text, answer.subtypes):
         return "subtype", f"{name} is a kind of the answer, {answer.name}.", subtype
-    if name := _matches(text, answer.parents):
+    if name := match(text, answer.parents):
         return "parent", f"{name} is wider than the answer, {answer.name}.", answer.parent_credit
     for other in differentials:
-        if _matches(text, [other.name, *other.synonyms]):
+        if match(text, [other.name, *other.synonyms]):
             kind: Kind = "acceptable" if other.credit > 0 else "wrong"
             return kind, f"{other.name} is listed as a differential worth {other.credit:g}.", other.credit
     return None
 
 
-def _unlisted(text: str, answer: Diagnosis) -> _Found:
-    """By words that are shared with the answer's names."""
-    own = [answer.name, *answer.synonyms, *answer.abbreviations]
-    contained = [n for n in own if _words(n) <= _words(text)]
-    if _NEGATED.search(text):
+@lru_cache(maxsize=1024)
+def _answer(scenario: Scenario) -> "_Answer":
+    assert scenario.answer.diagnosis
+    return _Answer(scenario.answer.diagnosis)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The right diagnosis, as the thesaurus knows it."""
+
+    diagnosis: Diagnosis
+
+    @property
+    def name(self) -> str:
+        return self.diagnosis.name
+
+    @cached_property
+    def names(self) -> list[str]:
+        d = self.diagnosis
+        return [d.name, *d.synonyms, *d.abbreviations]
+
+    @cached_property
+    def same(self) -> frozenset[int]:
+        """The diseases of the thesaurus that it is."""
+        bare = [BRACKETS.sub(" ", n) for n in self.names]
+        inside = [part for n in self.names for part in BRACKETS.findall(n)]
+        found = (thesaurus().find(n) for n in (*self.names, *bare, *inside))
+        return frozenset(n for n in found if n is not None)
+
+    @cached_property
+    def kinds(self) -> frozenset[int]:
+        found = (thesaurus().find(n) for n in self.diagnosis.subtypes)
+        return frozenset(n for n in found if n is not None)
+
+    @cached_property
+    def wider(self) -> frozenset[int]:
+        """What it is a kind of."""
+        return frozenset().union(*(thesaurus().wider(n) for n in self.same)) - self.same
+
+    @cached_property
+    def letters(self) -> set[str]:
+        return initials(self.names)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset().union(*(stems(n) for n in (*self.names, *self.diagnosis.subtypes)))
+
+    def relation(self, disease: int) -> Kind:
+        """What a disease is to it: `exact` for itself, `subtype`, `parent` or `wrong`."""
+        if disease in self.same:
+            return "exact"
+        if disease in self.kinds or not self.same.isdisjoint(thesaurus().wider(disease)):
+            return "subtype"
+        return "parent" if disease in self.wider else "wrong"
+
+    def verdict(self, kind: Kind, name: str) -> _Found:
+        d = self.diagnosis
+        if kind == "exact":
+            return "synonym", f"{name} is another name of the answer, {d.name}.", 1.0
+        if kind == "subtype":
+            credit = 1.0 if d.accept_subtype else d.parent_credit
+            return "subtype", f"{name} is a kind of the answer, {d.name}, or says more of it.", credit
+        if kind == "parent":
+            return "parent", f"{name} is wider than the answer, {d.name}.", d.parent_credit
+        return "wrong", f"{name} is another disease than the answer, {d.name}.", 0.0
+
+
+def _unlisted(text: str, answer: _Answer) -> _Found:
+    """By the thesaurus, and by words that are shared with the answer's names."""
+    text = _ASIDE.sub("", text).strip() or text
+    if NEGATED.search(text):
         return "wrong", "The name is negated or hedged.", 0.0
-    if len(_EITHER.split(text)) > 1:
-        named = any(_matches(part, [*own, *answer.subtypes]) for part in _EITHER.split(text))
-        return ("undecided", "It names alternatives.", 0.0) if named or contained else _WRONG
-    if _opposed(text, [answer.name]):
+    text = _SLASH.sub(" ", re.sub(r"\bw/", "with ", text))
+    parts = [part for part in EITHER.split(text) if part.strip()]
+    if len(parts) > 1:
+        return _alternatives(parts, answer)
+    return _one(text, answer)
+
+
+def _alternatives(parts: list[str], answer: _Answer) -> _Found:
+    """Several names: right where each of them is, else it leaves open which one it is."""
+    found = [_of_names(part, answer) or _one(part, answer) for part in parts]
+    if all(kind in ("synonym", "subtype") for kind, _, _ in found):
+        return found[0]
+    return "wrong", "It names alternatives.", 0.0
+
+
+def _of_names(text: str, answer: _Answer) -> _Found | None:
+    name = match(cleaned(text), [*answer.names, *answer.diagnosis.subtypes])
+    return answer.verdict("exact", name) if name else None
+
+
+def _one(text: str, answer: _Answer) -> _Found:
+    if opposed(text, [answer.name]):
         return "wrong", f"It contradicts the answer, {answer.name}, in a word.", 0.0
-    subtype = 1.0 if answer.accept_subtype else answer.parent_credit
-    head = _CAUSED.split(text, maxsplit=1)[0]
-    for name in contained:
-        if _words(text) - _words(name) <= _HARMLESS:
-            return "subtype", f"It is the answer, {name}, with a side, site, degree or cause added.", subtype
-        if head != text and (_equal(head, name) or _only_adds(head, name)):
-            return "subtype", f"It is the answer, {name}, with a cause added.", subtype
-    if contained:
-        return "undecided", f"It holds the answer's words, {contained[0]}, among others.", 0.0
-    return _near(text, own) or _WRONG
+    segments = list(_segments(text))
+    verdicts = [v for v in (_segment(s, answer) for s in segments) if v]
+    found = _weighed(verdicts, segments, text, answer) if verdicts else None
+    if found and found[0] == "synonym" and len(segments) > 1:
+        return answer.verdict("subtype", text)
+    if found is None or found[0] in ("wrong", "parent"):
+        return _held(text, answer) or found or _near(text, answer)
+    return found
 
 
-_WRONG: _Found = ("wrong", "It is none of the names of the answer, its kinds or its alternatives.", 0.0)
+def _segments(text: str) -> Iterator[str]:
+    """The name, then what is added to it, then what stands in brackets."""
+    yield from (part for part in _TAIL.split(BRACKETS.sub(" ", text)) if part.strip())
+    for inside in BRACKETS.findall(text):
+        yield from (part for part in _TAIL.split(inside) if part.strip())
 
 
-def _only_adds(said: str, name: str) -> bool:
-    return _words(name) <= _words(said) and _words(said) - _words(name) <= _HARMLESS
+def _segment(text: str, answer: _Answer) -> _Found | None:
+    """What a part of the text says of the answer; None where it names no disease."""
+    if name := match(cleaned(text), [*answer.names, *answer.diagnosis.subtypes]):
+        return answer.verdict("exact", name)
+    tokens = tokens_of(text)
+    if own := next((t for t in tokens if t in answer.letters), None):
+        return answer.verdict("subtype", own)
+    named = [(answer.relation(m.disease), m) for m in thesaurus().mentioned(text)]
+    found = _right(tokens, named, answer) or _held(text, answer)
+    if found or not named:
+        return found
+    return _other(tokens, named, answer)
 
 
-def _near(text: str, own: Iterable[str]) -> _Found | None:
+_Named = list[tuple[Kind, Mention]]
+
+
+def _right(tokens: Sequence[str], named: _Named, answer: _Answer) -> _Found | None:
+    """A disease that is the answer or a kind of it, with nothing beside it that makes it another one."""
+    others = [m for relation, m in named if relation == "wrong"]
+    for relation, mention in sorted(named, key=lambda n: n[0] != "exact"):
+        if relation not in ("exact", "subtype") or _changed(tokens, mention, answer):
+            continue
+        name = thesaurus().names[mention.disease]
+        if relation == "subtype" and not _akin(mention.disease, answer):
+            return "undecided", f"{name} may be a kind of the answer, or what comes of it.", 0.0
+        if all(_is_part(m, mention) for m in others):
+            return answer.verdict("subtype", name)
+    return None
+
+
+def _other(tokens: Sequence[str], named: _Named, answer: _Answer) -> _Found:
+    """The last disease that a part names, which is what is meant: `factor VIII deficiency haemophilia`."""
+    relation, mention = named[-1]
+    name = thesaurus().names[mention.disease]
+    mentions = [m for _, m in named]
+    if relation in ("exact", "subtype"):
+        return "undecided", f"It says more of {name}.", 0.0
+    if not answer.same:
+        return "undecided", f"No list of diseases has the answer, {answer.name}.", 0.0
+    if relation == "parent" and _unknown(tokens, mentions):
+        return "undecided", f"It is a kind of {name} that no list has.", 0.0
+    if relation == "wrong" and _shares(tokens, mentions, answer):
+        return "undecided", f"It shares a word with the answer, {answer.name}.", 0.0
+    return answer.verdict(relation, name)
+
+
+def _shares(tokens: Sequence[str], mentions: Sequence[Mention], answer: _Answer) -> bool:
+    """Whether a telling word of the answer stands outside of the names, as in `Listeria bacteraemia`."""
+    inside = {place for m in mentions for place in range(m.start, m.end)}
+    outside = {s for place, token in enumerate(tokens) if place not in inside for s in in_order(token)}
+    own = {word[:_ROOT] for word in _rare(answer.words) if len(word) > _ROOT}
+    return any(word[:_ROOT] in own for word in _rare(outside))
+
+
+def _unknown(tokens: Sequence[str], mentions: Sequence[Mention]) -> bool:
+    """Whether words stand outside of the names that may tell which kind is meant."""
+    inside = {place for m in mentions for place in range(m.start, m.end)}
+    words = {stem for place, token in enumerate(tokens) if place not in inside for stem in in_order(token)}
+    return bool(_rare(words) - DROPPED - _VAGUE)
+
+
+def _akin(disease: int, answer: _Answer) -> bool:
+    """Whether the name says that it is a kind of the answer: by a word of it, or listed as one."""
+    return disease in answer.kinds or bool(_rare(stems(thesaurus().names[disease])) & _rare(answer.words))
+
+
+def _changed(tokens: Sequence[str], mention: Mention, answer: _Answer) -> bool:
+    """Whether a word before or behind the name makes another disease of it."""
+    words = {stem for token in tokens for stem in in_order(token)}
+    words |= stems(thesaurus().names[mention.disease])
+    return bool((words & _CHANGES) - answer.words)
+
+
+def _is_part(other: Mention, mention: Mention) -> bool:
+    """Whether the other disease only describes this one: `factor VIII deficiency haemophilia`."""
+    return other.end <= mention.start
+
+
+def _held(text: str, answer: _Answer) -> _Found | None:
+    """By the answer's own words inside the text, for names that no thesaurus has."""
+    said = words_of(text)
+    for name in (*answer.names, *answer.diagnosis.subtypes):
+        words = words_of(name)
+        if words <= said:
+            more = said - words
+            others = {answer.relation(m.disease) for m in thesaurus().mentioned(_without(text, words))}
+            if "wrong" in others:
+                return "undecided", f"It names another disease beside {name}.", 0.0
+            if more <= HARMLESS or not more & (_CHANGES - answer.words):
+                return answer.verdict("subtype", name)
+            return "undecided", f"It holds the answer's words, {name}, among others.", 0.0
+    return None
+
+
+def _without(text: str, words: Iterable[str]) -> str:
+    """The text without these words."""
+    gone = set(words)
+    return " ".join(token for token in tokens_of(text) if not set(in_order(token)) <= gone)
+
+
+def _weighed(verdicts: Sequence[_Found], segments: Sequence[str], text: str, answer: _Answer) -> _Found:
+    """The verdict of the leading part, unless that names no disease or a wider one."""
+    first = _segment(segments[0], answer)
+    right = next((v for v in verdicts if v[0] in ("synonym", "subtype")), None)
+    if first is None or first[0] in ("parent", "undecided"):
+        return right or first or verdicts[0]
+    if first[0] == "wrong" and right and _same_in_brackets(text, answer):
+        return right
+    return first
+
+
+def _same_in_brackets(text: str, answer: _Answer) -> bool:
+    """Whether what stands in brackets is the answer's name and nothing else."""
+    inside = BRACKETS.findall(text)
+    return any(match(cleaned(s), answer.names) or thesaurus().find(s) in answer.same for s in inside)
+
+
+def _near(text: str, answer: _Answer) -> _Found:
     """A slip of the pen, or a part of the name: a rule cannot say whether it means the answer."""
     from rapidfuzz.distance import OSA
 
-    said = _words(text)
-    for name in own:
-        words = _words(name)
-        last = _WORD.findall(name.lower())[-1:]
-        head = {_stem(w) for w in last} - _GENERIC
-        if said < words and head <= said and head and 2 * len(said) >= len(words):
-            return "undecided", f"It leaves out a part of {name}.", 0.0
+    said = words_of(text)
+    for name in answer.names:
+        words = words_of(name)
         ours, theirs = " ".join(sorted(words)), " ".join(sorted(said))
         if len(ours) >= 8 and OSA.distance(ours, theirs, score_cutoff=1) <= 1:
-            return "undecided", f"It differs from {name} by one letter.", 0.0
-    return None
+            return answer.verdict("exact", name)
+    if not _rare(said) <= _VAGUE:
+        return "undecided", "No list of diseases has it.", 0.0
+    return "wrong", "It is none of the names of the answer, its kinds or its alternatives.", 0.0
+
+
+_VAGUE = frozenset({
+    "disease", "syndrome", "disorder", "infection", "injury", "failure", "pain", "crisis", "attack",
+    "episode", "type", "state", "unspecified", "form", "other", "general", "cause", "condition", "problem",
+    "emergency", "illness", "not", "otherwise", "specified", "inherited", "hereditary", "genetic", "familial",
+    "primary", "neonatal", "childhood", "infantile", "adult", "female", "male", "benign", "malignant",
+    "chronic", "viral", "inflammatory", "process", "pathology", "underlying", "origin", "etiology", "kind",
+})  # fmt: skip
+"""Words that tell no disease from another."""
+
+
+def _rare(words: Iterable[str]) -> set[str]:
+    return {w for w in words if len(w) > 3} - _VAGUE - HARMLESS

@@ -14,7 +14,7 @@ from statistics import mean
 from typing import Any, NamedTuple, Protocol
 
 from clinicenv.clinic.choices import plain
-from clinicenv.clinic.ranking import same_diagnosis
+from clinicenv.clinic.names import same_diagnosis
 from clinicenv.events import Answer, Diagnose, Event, Leave, Report, Result, Role, Say, Trajectory
 from clinicenv.perturb import KINDS
 from clinicenv.score.remarks import Remark, remarks, sentences

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clinicenv.clinic.conditions import met
-from clinicenv.clinic.ranking import same_diagnosis
+from clinicenv.clinic.names import same_diagnosis
 from clinicenv.clinic.verdicts import judge
 from clinicenv.events import (
     Answer,
@@ -106,11 +106,11 @@ def first(said: str, **fields: Any) -> tuple[str, float]:
         ("chronic pulmonary embolism", "wrong", 0),
         ("pulmonary hypertension", "wrong", 0),
         ("anxiety", "wrong", 0),
-        ("PE or pneumonia", "undecided", 0),
-        ("pulmonary embolism vs pneumonia", "undecided", 0),
+        ("PE or pneumonia", "wrong", 0),
+        ("pulmonary embolism vs pneumonia", "wrong", 0),
         ("pulmonary embolism and pneumonia", "undecided", 0),
         ("pneumonia due to pulmonary embolism", "undecided", 0),
-        ("pulmonary embolsim", "undecided", 0),
+        ("pulmonary embolsim", "synonym", 1),
     ],
 )
 def test_each_diagnosis_gets_its_verdict(said: str, verdict: str, credit: float) -> None:

@@ -17,7 +17,7 @@ from clinicenv.clinic.lexicon import lexicon
 from clinicenv.clinic.lint import lint_file
 from clinicenv.clinic.lint_content import reaches
 from clinicenv.clinic.lookup import FactIndex
-from clinicenv.clinic.ranking import same_diagnosis
+from clinicenv.clinic.names import same_diagnosis
 from clinicenv.importers import Conversion, importer, save
 from clinicenv.importers.ddxplus_words import Speaker, all_texts, vocabulary
 from clinicenv.scenario import Scenario, find_files, load_file

@@ -1,0 +1,110 @@
+"""`clinicenv score`: every mark of a run by rule, for each doctor."""
+
+import json
+from pathlib import Path
+from statistics import mean
+
+import click
+
+from clinicenv.cli.outcome import BY
+from clinicenv.cli.output import echo_json
+from clinicenv.files import InputError, printable
+from clinicenv.runs.results import ResultLine
+from clinicenv.runs.scoring import Marks, scored
+from clinicenv.runs.store import Store
+from clinicenv.score.marks import MARKS
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("key", required=False)
+@click.option("--by", type=click.Choice(list(BY)), help="Divide the columns by this.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def score(run: Path, key: str | None, by: str | None, as_json: bool) -> int:
+    """Score RUN (a folder), or the consultation whose key starts with KEY, by all rules.
+
+    Means are over scenarios, of the consultations that a mark applies to; those that broke count nowhere.
+    """
+    store = Store.open(run)
+    if key:
+        return _one(store, store.find(key), as_json)
+    results = [r for r in store.results().values() if r.status != "error" and not r.perturbed]
+    if not results:
+        raise InputError("no consultation has come to an end yet", file=run)
+    values = {s.id: BY[by](s) for s in store.scenarios()} if by else {}
+    arms: dict[str, list[tuple[ResultLine, Marks]]] = {}
+    for result, marks in scored(store, results):
+        name = f"{result.arm}: {values[result.scenario]}" if by else result.arm
+        arms.setdefault(name, []).append((result, marks))
+    table = {arm: _means(arms[arm]) for arm in sorted(arms)}
+    if as_json:
+        echo_json({"run": str(run), "arms": table})
+        return 0
+    _print(table)
+    return 0
+
+
+def _means(found: list[tuple[ResultLine, Marks]]) -> dict[str, dict[str, float]]:
+    """For each mark that applies: its mean over scenarios, and of how many consultations."""
+    means = {}
+    for name in MARKS:
+        by_scenario: dict[str, list[float]] = {}
+        for result, marks in found:
+            if (value := marks.get(name)) is not None:
+                by_scenario.setdefault(result.scenario, []).append(value)
+        if by_scenario:
+            n = sum(map(len, by_scenario.values()))
+            means[name] = {"mean": mean(map(mean, by_scenario.values())), "n": n}
+    return means
+
+
+def _print(table: dict[str, dict[str, dict[str, float]]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    view = Table(box=SIMPLE_HEAD)
+    view.add_column("mark", no_wrap=True)
+    for arm in table:
+        view.add_column(Text(printable(arm)), justify="right")
+    for name in MARKS:
+        if any(name in means for means in table.values()):
+            view.add_row(name, *(_cell(means.get(name)) for means in table.values()))
+    Console(width=max(100, 30 * (1 + len(table)))).print(view)
+    click.echo(
+        "Means over scenarios, in brackets the number of consultations that the mark applies to. Shares are 0"
+        "\nto 1; what each mark is: clinicenv/score/process.py, terminal.py, marks.py."
+    )
+
+
+def _cell(found: dict[str, float] | None) -> str:
+    return "-" if found is None else f"{found['mean']:.3g} ({found['n']:.0f})"
+
+
+def _one(store: Store, key: str, as_json: bool) -> int:
+    """The marks of one consultation, with the events that earned them."""
+    from dataclasses import asdict
+
+    from clinicenv.score.marks import marks_of
+    from clinicenv.score.process import process
+    from clinicenv.score.terminal import terminal
+
+    trajectory = store.trajectory(key)
+    scenario = store.scenario(trajectory.header.scenario_hash)
+    marks = marks_of(scenario, trajectory)
+    if not marks:
+        raise InputError(f"the consultation {key} broke or goes on, and has no score")
+    evidence = {name: mark["events"] for name, mark in asdict(process(scenario, trajectory)).items()}
+    parts = asdict(terminal(scenario, trajectory))
+    if as_json:
+        echo_json({"key": key, "marks": marks, "events": evidence, "terminal": parts})
+        return 0
+    for name, value in marks.items():
+        if value is not None:
+            where = ", ".join(map(str, evidence.get(name, ())))
+            click.echo(f"{name:<16}{value:>8.3g}" + (f"   events {where}" if where else ""))
+    click.echo(f"parts of the score: {json.dumps(parts['parts'])}")
+    if parts["taken_off"]:
+        click.echo(f"taken off: {json.dumps(parts['taken_off'])}")
+    return 0

@@ -1,0 +1,162 @@
+"""A comparison of doctors as a table for people, papers and programs."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import TextIO
+
+from clinicenv.files import printable
+from clinicenv.report.terminal import WIDTH
+from clinicenv.score.comparison import ComparedRow, Comparison
+from clinicenv.score.marks import BINARY
+
+COLUMNS = ("doctor", "n", "mean", "95 %", "rank", "difference", "95 %", "p", "q", "all right")
+
+
+def cells(comparison: Comparison, row: ComparedRow) -> tuple[str, ...]:
+    """The row's cells in words; shares as percentages."""
+    show = _percent if comparison.mark in BINARY or comparison.mark in _SHARES else _plain
+    signed = _signed_percent if show is _percent else _signed
+    rank = str(row.best_rank) if row.best_rank == row.worst_rank else f"{row.best_rank}-{row.worst_rank}"
+    reference = row.difference is None
+    return (
+        printable(row.arm),
+        f"{row.scenarios}" + (f" x {row.k}" if row.k > 1 else ""),
+        show(row.mean),
+        _span(row.low, row.high, show),
+        rank,
+        "reference" if reference else signed(row.difference or 0),
+        "" if reference else _span(row.difference_low, row.difference_high, signed),
+        "" if row.p is None else _p(row.p),
+        "" if row.q is None else _p(row.q),
+        "" if row.all_k is None else f"{_percent(row.all_k)} of {row.k}",
+    )
+
+
+_SHARES = frozenset({
+    "score", "credit", "history", "history_asked", "red_flags", "examination", "essential", "must_not_miss",
+    "management", "safety_net", "communication", "goals", "checklist",
+})  # fmt: skip
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What a reader must know of the table, a sentence each."""
+    c = comparison
+    found = [
+        f"{c.mark}: mean over {c.scenarios} scenarios that all have, with its interval (Wilson for yes-or-no,"
+        " else bootstrap);"
+        f" difference: to {printable(c.reference)}, paired bootstrap by scenario; rank: 95 % interval;"
+        " p: McNemar (yes-or-no, one repeat) or Wilcoxon by scenario; q: p after Benjamini and Hochberg."
+    ]
+    if c.visible is not None and c.discordant is not None:
+        seen = "no difference" if c.visible >= 1 else f"a gap of {c.visible:.0%} or more"
+        found.append(
+            f"With {c.scenarios} scenarios, of which {c.discordant:.0%} turn between doctors, {seen} shows"
+            " with 80 % power; what is smaller may be there unseen."
+        )
+    if c.left_out:
+        few = ", ".join(c.left_out[:5]) + (", ..." if len(c.left_out) > 5 else "")
+        found.append(f"{len(c.left_out)} scenarios are left out, which not all doctors have: {few}.")
+    return found
+
+
+def print_comparison(comparison: Comparison, form: str, stream: TextIO) -> None:
+    """The table in a form: `table`, `csv`, `md` or `latex`, with its notes."""
+    rows = [cells(comparison, row) for row in comparison.rows]
+    _FORMS[form](rows, stream)
+    for note in notes(comparison):
+        print(_NOTE[form].format(note) if form != "latex" else f"% {note}", file=stream)
+
+
+def _table(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("doctor", overflow="fold")
+    for name in COLUMNS[1:]:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(file=stream) if stream.isatty() else Console(file=stream, width=max(WIDTH, 140))
+    console.print(table)
+
+
+def _csv(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_unique(COLUMNS))
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
+    stream.write(out.getvalue())
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    return [name if n == names.index(name) else f"{names[n - 1]} {name}" for n, name in enumerate(names)]
+
+
+def _inert(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell[:1] in ("=", "@", "\t") else cell
+
+
+def _markdown(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    print("\n".join(lines), end="\n\n", file=stream)
+
+
+def _latex(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    print(r"\begin{tabular}{l" + "r" * (len(COLUMNS) - 1) + "}\n\\hline", file=stream)
+    for row in (COLUMNS, *rows):
+        print(" & ".join(map(_tex, row)) + r" \\", file=stream)
+        if row is COLUMNS:
+            print(r"\hline", file=stream)
+    print("\\hline\n\\end{tabular}", file=stream)
+
+
+_TEX = str.maketrans(
+    {c: "\\" + c for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+
+
+def _tex(cell: str) -> str:
+    return cell.translate(_TEX)
+
+
+_FORMS: dict[str, Callable[[Sequence[Sequence[str]], TextIO], None]] = {
+    "table": _table,
+    "csv": _csv,
+    "md": _markdown,
+    "latex": _latex,
+}
+_NOTE = {"table": "{}", "csv": "# {}", "md": "{}\n"}
+
+
+def _span(low: float | None, high: float | None, show: Callable[[float], str]) -> str:
+    if low is None or high is None or inf in (abs(low), abs(high)):
+        return "-"
+    return f"{show(low)} to {show(high)}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value >= 0 else '-'}{_plain(abs(value))}"
+
+
+def _signed_percent(value: float) -> str:
+    return f"{value:+.0%}"
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,60 @@
+"""All marks of a consultation by name, as numbers: what tables and comparisons are made of."""
+
+from dataclasses import fields
+
+from clinicenv.events import RankVerdict, Trajectory
+from clinicenv.scenario import Scenario
+from clinicenv.score.process import Process, process
+from clinicenv.score.terminal import terminal
+
+RIGHT = frozenset({"exact", "synonym", "subtype"})
+"""Verdicts that, with full credit, make a diagnosis right."""
+
+TOP = (1, 3, 5, 10)
+
+PROCESS = tuple(f.name for f in fields(Process))
+
+BINARY = frozenset({"correct", "undecided", "no_diagnosis", *(f"top_{k}" for k in TOP)})
+"""Marks that are yes or no."""
+
+MARKS = (
+    "correct", "score", "net", *(f"top_{k}" for k in TOP), "rank", "credit", "undecided", "no_diagnosis",
+    *PROCESS, "turns", "minutes", "tests", "cost",
+)  # fmt: skip
+"""`correct`: the first diagnosis or the answer is right; `score`, `net`: see `score.terminal`; `top_k`: a
+right one is among the first k; `rank`: of the first right one, left out where there is none; `undecided`: the
+rule cannot tell whether the first one is right; the others: see `score.process` and `Outcome`."""
+
+
+def marks_of(scenario: Scenario, trajectory: Trajectory) -> dict[str, float | None]:
+    """The marks of a finished consultation; None for one that does not apply to it. Empty where it broke."""
+    outcome, verdict = trajectory.outcome, trajectory.verdict
+    if outcome is None or outcome.status == "error" or verdict is None:
+        return {}
+    done = process(scenario, trajectory)
+    whole = terminal(scenario, trajectory, done)
+    found: dict[str, float | None] = dict.fromkeys(MARKS)
+    found |= {"score": whole.score, "net": whole.net, "turns": outcome.turns, "minutes": outcome.minutes}
+    found |= {"tests": outcome.tests, "cost": outcome.cost}
+    found |= {name: getattr(done, name).value for name in PROCESS}
+    if scenario.task == "question":
+        found["correct"] = float(bool(verdict.answer_correct))
+    elif scenario.task == "diagnose":
+        found |= _diagnosis(verdict.ranks) | {"credit": float(verdict.credit)}
+    return found
+
+
+def is_right(rank: RankVerdict) -> bool:
+    return rank.verdict in RIGHT and rank.credit >= 1
+
+
+def _diagnosis(ranks: tuple[RankVerdict, ...]) -> dict[str, float | None]:
+    place = next((n for n, rank in enumerate(ranks, 1) if is_right(rank)), None)
+    found: dict[str, float | None] = {f"top_{k}": float(place is not None and place <= k) for k in TOP}
+    return {
+        **found,
+        "correct": found["top_1"],
+        "rank": place,
+        "undecided": float(bool(ranks) and ranks[0].verdict == "undecided"),
+        "no_diagnosis": float(not ranks),
+    }

@@ -1,0 +1,143 @@
+"""`clinicenv score` and `compare`: what a person gets from one run and from several."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clinicenv.cli.main import call
+from clinicenv.score.marks import MARKS
+
+CHEST = ("--scenarios", "group:sharp-chest-pain,group:sudden-headache")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = call([*map(str, arguments)])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+@pytest.fixture
+def first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Path:
+    folder = tmp_path / "first"
+    doctors = ("--doctor", "scripted", "--doctor", "guess")
+    assert run(capsys, "run", *doctors, *CHEST, "--repeats", 2, "--out", folder)[0] == 0
+    return folder
+
+
+def test_a_run_is_scored_by_all_rules(capsys: pytest.CaptureFixture[str], first: Path) -> None:
+    code, out, _ = run(capsys, "score", first)
+    assert code == 0
+    assert re.search(r"mark\s+guess\s+scripted", out)
+    assert re.search(r"top_3\s+[\d.]+ \(16\)\s+[\d.]+ \(16\)", out)
+    data = json.loads(run(capsys, "score", first, "--json")[1])["arms"]
+    assert set(data["scripted"]) <= set(MARKS)
+    assert data["scripted"]["history"]["mean"] > data["guess"]["history"]["mean"]
+    by = json.loads(run(capsys, "score", first, "--by", "group", "--json")[1])["arms"]
+    assert set(by) == {
+        f"{d}: {g}" for d in ("scripted", "guess") for g in ("sharp-chest-pain", "sudden-headache")
+    }
+
+
+def test_one_consultation_shows_the_events_behind_its_marks(
+    capsys: pytest.CaptureFixture[str], first: Path
+) -> None:
+    key = json.loads(run(capsys, "show", first, "--json")[1])["consultations"][0]["key"]
+    code, out, _ = run(capsys, "score", first, key[:10])
+    assert code == 0
+    assert "parts of the score" in out
+    data = json.loads(run(capsys, "score", first, key, "--json")[1])
+    assert set(data["marks"]) == set(MARKS)
+    assert data["events"].keys() <= set(MARKS)
+
+
+def test_a_run_is_scored_when_the_scenario_files_are_gone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from clinicenv.scenario import load_scenario
+    from clinicenv.shipped import folder
+
+    cases = tmp_path / "cases"
+    cases.mkdir()
+    source = folder("scenarios") / "sharp-chest-pain-01.yaml"
+    (cases / "mine.yaml").write_text(source.read_text().replace("id: sharp-chest-pain-01", "id: mine", 1))
+    assert load_scenario(cases / "mine.yaml").id == "mine"
+    assert run(capsys, "run", "--doctor", "scripted", "--scenarios", cases, "--out", tmp_path / "r")[0] == 0
+    before = run(capsys, "score", tmp_path / "r", "--json")[1]
+    shutil.rmtree(cases)
+    assert run(capsys, "score", tmp_path / "r", "--json")[1] == before
+    assert run(capsys, "compare", tmp_path / "r", "--mark", "score")[0] == 0
+
+
+def test_doctors_are_compared_in_every_format(capsys: pytest.CaptureFixture[str], first: Path) -> None:
+    code, out, err = run(capsys, "compare", first)
+    assert (code, err) == (0, "")
+    assert re.search(r"scripted\s+8 x 2\s+\d+%\s+\d+% to \d+%\s+\d.*reference", out)
+    assert "80 % power" in out
+    rows = list(csv.reader(io.StringIO(run(capsys, "compare", first, "--format", "csv")[1])))
+    assert rows[0][:5] == ["doctor", "n", "mean", "mean 95 %", "rank"] or rows[0][0] == "doctor"
+    assert len({*rows[0]}) == len(rows[0])
+    assert "| scripted | 8 x 2 |" in run(capsys, "compare", first, "--format", "md")[1]
+    assert r"95 \%" in run(capsys, "compare", first, "--format", "latex")[1]
+    data = json.loads(run(capsys, "compare", first, "--format", "json", "--mark", "score")[1])
+    (comparison,) = data["comparisons"]
+    assert [row["arm"] for row in comparison["rows"]] == ["scripted", "guess"]
+    assert comparison["rows"][1]["difference"] < 0
+
+
+def test_a_comparison_is_divided_and_its_reference_named(
+    capsys: pytest.CaptureFixture[str], first: Path
+) -> None:
+    data = json.loads(
+        run(capsys, "compare", first, "--by", "group", "--reference", "guess", "--format", "json")[1]
+    )
+    assert [c["of"] for c in data["comparisons"]] == ["sharp-chest-pain", "sudden-headache"]
+    assert {c["reference"] for c in data["comparisons"]} == {"guess"}
+    code, _, err = run(capsys, "compare", first, "--reference", "nobody")
+    assert code == 2
+    assert "there are: guess, scripted" in err
+
+
+def test_runs_that_differ_in_more_than_the_doctor_are_said_to(
+    capsys: pytest.CaptureFixture[str], first: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    assert run(capsys, "run", "--doctor", "scripted", *CHEST, "--seed", 5, "--out", other)[0] == 0
+    code, out, err = run(capsys, "compare", first, other)
+    assert code == 0
+    assert "the doctors differ in the seed, so a difference may come from that: 0 (guess, scripted); 5" in err
+    same = tmp_path / "same"
+    shutil.copytree(first, same)
+    _, out, err = run(capsys, "compare", first, same)
+    assert err == ""
+    assert "scripted [first]" in out
+    assert "scripted [same]" in out
+
+
+def test_different_scenarios_of_one_name_are_not_compared(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from clinicenv.shipped import folder
+
+    source = (folder("scenarios") / "sharp-chest-pain-01.yaml").read_text()
+    for name, text in (("a", source), ("b", source.replace("cost: 40", "cost: 41", 1))):
+        (tmp_path / f"{name}.yaml").write_text(text)
+        out = tmp_path / name
+        assert (
+            run(capsys, "run", "--doctor", "guess", "--scenarios", tmp_path / f"{name}.yaml", "--out", out)[0]
+            == 0
+        )
+    code, _, err = run(capsys, "compare", tmp_path / "a", tmp_path / "b")
+    assert code == 2
+    assert "`sharp-chest-pain-01` is not the same scenario in all runs" in err
+
+
+def test_what_is_no_run_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for verb in ("score", "compare"):
+        code, out, err = run(capsys, verb, tmp_path)
+        assert (code, out) == (2, "")
+        assert "no run's folder" in err

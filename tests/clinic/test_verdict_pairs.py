@@ -1,0 +1,118 @@
+"""Verdicts on diagnoses as doctors and models write them, labelled by others: right, broader or wrong.
+
+`verdicts_own.tsv` (scenario, label, answer) is about bundled cases, `verdicts_agentclinic.tsv` (row, label,
+answer) about AgentClinic's, whose right answers stay in their file. Both were written without sight of the rule
+and of the thesaurus. The rule was made on the half of the pairs whose hash is even.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import SHARED
+
+from clinicenv.clinic.disease_names import FILE, thesaurus
+from clinicenv.clinic.ranking import rank
+from clinicenv.importers import importer
+from clinicenv.scenario import Scenario, select
+
+HERE = Path(__file__).parent
+AGENTCLINIC = SHARED / "agentclinic" / "agentclinic_medqa.jsonl"
+CLASS = {
+    "exact": "right",
+    "synonym": "right",
+    "subtype": "right",
+    "parent": "broader",
+    "undecided": "undecided",
+}
+
+
+def pairs(name: str) -> list[list[str]]:
+    text = (HERE / f"verdicts_{name}.tsv").read_text(encoding="utf-8")
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def judged(name: str, cases: dict[str, Scenario]) -> Iterator[tuple[str, str, bool]]:
+    """The label of a pair, the rule's verdict, and whether the rule was made without it."""
+    for case, label, answer in pairs(name):
+        verdict = CLASS.get(rank(answer, cases[case]).verdict, "wrong")
+        yield label, verdict, bool(hashlib.sha256((case + answer).encode()).digest()[0] % 2)
+
+
+def shares(found: list[tuple[str, str, bool]]) -> tuple[float, float]:
+    """Of wrong and of undecided verdicts."""
+    count = Counter("undecided" if v == "undecided" else v == label for label, v, _ in found)
+    return count[False] / len(found), count["undecided"] / len(found)
+
+
+def own() -> list[tuple[str, str, bool]]:
+    return list(judged("own", {s.id: s for s in select("all")}))
+
+
+def agentclinic() -> list[tuple[str, str, bool]]:
+    if not AGENTCLINIC.is_file():
+        pytest.skip("AgentClinic's cases are not beside the checkout")
+    done = importer("agentclinic").convert(AGENTCLINIC)
+    return list(judged("agentclinic", {str(s.imported.line): s for s in done.scenarios if s.imported}))
+
+
+def test_verdicts_on_bundled_cases() -> None:
+    found = own()
+    assert len(found) >= 300
+    wrong, undecided = shares(found)
+    assert wrong <= 0.03
+    assert undecided <= 0.12
+
+
+def test_verdicts_on_both_halves_together() -> None:
+    found = own() + agentclinic()
+    assert len(found) >= 600
+    wrong, undecided = shares(found)
+    assert wrong <= 0.03
+    assert undecided <= 0.12
+
+
+def test_verdicts_that_the_rule_was_made_without() -> None:
+    found = [pair for pair in own() + agentclinic() if pair[2]]
+    assert len(found) >= 300
+    wrong, undecided = shares(found)
+    assert wrong <= 0.04
+    assert undecided <= 0.12
+
+
+def test_hardly_a_wrong_diagnosis_is_called_right() -> None:
+    found = own() + agentclinic()
+    called = [label for label, verdict, _ in found if verdict == "right"]
+    assert sum(label == "wrong" for label in called) / len(called) <= 0.02
+
+
+# The thesaurus
+
+
+def test_each_line_has_its_five_columns_and_no_name_stands_twice() -> None:
+    lines = [line.split("\t") for line in FILE.read_text(encoding="utf-8").splitlines()]
+    assert {len(columns) for columns in lines} == {5}
+    assert len({columns[0].lower() for columns in lines}) == len(lines) > 4000
+
+
+def test_nothing_is_a_kind_of_itself() -> None:
+    every = thesaurus()
+    for number in range(len(every.names)):
+        assert all(number not in every.wider(group) for group in every.groups[number]), every.names[number]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Frozen shoulder (left)", ["adhesive capsulitis"]),
+        ("NMS due to haloperidol", ["neuroleptic malignant syndrome"]),
+        ("Sixth disease", ["roseola infantum"]),
+        ("a bad day", []),
+        ("", []),
+    ],
+)
+def test_diseases_are_found_in_a_text(text: str, names: list[str]) -> None:
+    every = thesaurus()
+    assert [every.names[m.disease] for m in every.mentioned(text)] == names
