@@ -1,8 +1,8 @@
 """Verdicts on diagnoses as doctors and models write them, labelled by others: right, broader or wrong.
 
 `verdicts_own.tsv` (scenario, label, answer) is about bundled cases, `verdicts_agentclinic.tsv` (row, label,
-answer) about AgentClinic's, whose right answers stay in their file. Both were written without sight of the rule
-and of the thesaurus. The rule was made on the half of the pairs whose hash is even.
+answer) about AgentClinic's, whose right answers stay in their file. Both were written without sight of the
+rule and of the thesaurus. The rule was made on the half of the pairs whose hash is even.
 """
 
 import hashlib
