@@ -63,21 +63,21 @@ def gather(events: Iterable[Event]) -> Shown:
         frozenset(ordered),
         frozenset(acts),
         final.differential if final else (),
-        clauses(final.plan) if final else (),
+        _clauses(final.plan) if final else (),
         tuple(lines),
         **{kind: frozenset(ids) for kind, ids in agenda.items()},
     )
 
 
 _CLAUSE = re.compile(r"[.;,\n]| but | then ", re.IGNORECASE)
-_AGAINST = re.compile(
+AGAINST = re.compile(
     r"\b(?:no|not|avoid\w*|without|stop\w*|never|withhold\w*|hold|don't|contraindicated|unnecessary)\b", re.I
 )
 
 
-def clauses(plan: Plan) -> tuple[frozenset[str], ...]:
+def _clauses(plan: Plan) -> tuple[frozenset[str], ...]:
     texts = (getattr(plan, name) for name in ("text", *PLAN_FIELDS))
-    clauses = (c for text in texts for c in _CLAUSE.split(text) if not _AGAINST.search(c))
+    clauses = (c for text in texts for c in _CLAUSE.split(text) if not AGAINST.search(c))
     return tuple(words for c in clauses if (words := stems(c)))
 
 

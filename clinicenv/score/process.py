@@ -3,10 +3,12 @@
 All of it is read from the scenario and the log. A share is None where the scenario has nothing of the kind.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from clinicenv.clinic.conditions import AGAINST, gather, met_by
 from clinicenv.clinic.names import same_diagnosis, stems
 from clinicenv.events import PLAN_FIELDS, Diagnose, Event, Heard, Plan, Report, Role, Say, Trajectory
 from clinicenv.scenario import MustNotMiss, Scenario
@@ -187,16 +189,23 @@ def _parts(plan: Plan) -> Iterator[str]:
     yield from (text for name in ("text", *PLAN_FIELDS) if (text := getattr(plan, name)))
 
 
-def _harm(scenario: Scenario, final: Event | None) -> Mark:
-    """What must be avoided counts where the plan has all its telling words in a clause that does not advise
-    against it."""
-    from clinicenv.clinic.conditions import clauses
+_SENTENCE = re.compile(r"[.;\n]")
 
+
+def _harm(scenario: Scenario, final: Event | None) -> Mark:
+    """What must be avoided counts where a sentence of the plan has all its telling words and does not advise
+    against it."""
     if final is None or not isinstance(final.what, Diagnose):
         return Mark(0)
-    said = clauses(final.what.plan)
-    met = [a for a in scenario.plan.avoid if (words := telling(a.item)) and any(words <= c for c in said)]
+    sentences = [s for text in _parts(final.what.plan) for s in _SENTENCE.split(text)]
+    met = [a for a in scenario.plan.avoid if any(_advises(sentence, a.item) for sentence in sentences)]
     return Mark(sum(a.harm for a in met), 1, (final.n,) if met else ())
+
+
+def _advises(sentence: str, item: str) -> bool:
+    words = telling(item)
+    against = set(AGAINST.findall(sentence.lower())) - set(AGAINST.findall(item.lower()))
+    return bool(words) and words <= telling(sentence) and not against
 
 
 def _safety_net(acts: dict[str, int], final: Event | None) -> Mark:
@@ -233,8 +242,6 @@ def _goals(scenario: Scenario, trajectory: Trajectory) -> Mark:
 
 
 def _checklist(scenario: Scenario, trajectory: Trajectory) -> Mark:
-    from clinicenv.clinic.conditions import gather, met_by
-
     whole = sum(item.points for item in scenario.checklist)
     shown = gather(trajectory.events)
     got = sum(i.points for i in scenario.checklist if met_by(scenario, shown, i.met_by))

@@ -61,7 +61,7 @@ def keyword_stuffer(turn: Turn) -> Any:
     return Say(
         "Hello, I am so sorry, that must be hard. Do you have pain, fever, cough, nausea, vomiting,"
         " breathlessness, weight loss, bleeding, dizziness, headache, rash, swelling, allergies, medicines,"
-        " smoking, alcohol, family history, travel, ideas, concerns, expectations? To summarise: I explain it."
+        " smoking, alcohol, family history, travel, ideas, concerns, expectations? To summarise, I explain."
         " Come back if it gets worse. Goodbye."
     )
 
