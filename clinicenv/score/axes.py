@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clinicenv.events import Trajectory
 from clinicenv.scenario import Scenario
-from clinicenv.score.axis_rules import RULES, Evidence
+from clinicenv.score.axis_rules import OF_A_DIAGNOSIS, RULES, Evidence
 from clinicenv.score.rubric import Axis, Rubric, Scale
 
 
@@ -29,7 +29,11 @@ def option_of(scale: Scale, value: float) -> int:
 
 
 def rate(rubric: Rubric, scenario: Scenario, trajectory: Trajectory) -> dict[str, Rated]:
-    """The axes of a rubric that rules rate; the others are left to a model or a person."""
+    """The axes of a rubric that rules rate; the others are left to a model or a person.
+
+    None of them applies to a question, which is no consultation, and those about a work-up not to a difficult
+    conversation.
+    """
     evidence = Evidence(scenario, trajectory)
     return {
         rated.axis: rated for axis in rubric.axes if axis.rule for rated in _rated(rubric, axis, evidence)
@@ -37,7 +41,11 @@ def rate(rubric: Rubric, scenario: Scenario, trajectory: Trajectory) -> dict[str
 
 
 def _rated(rubric: Rubric, axis: Axis, evidence: Evidence) -> Iterator[Rated]:
-    value, events = RULES[str(axis.rule)](evidence)
+    task, rule = evidence.scenario.task, str(axis.rule)
+    if task == "question" or (task == "communicate" and rule in OF_A_DIAGNOSIS):
+        yield Rated(axis.id, None, None, None)
+        return
+    value, events = RULES[rule](evidence)
     events = tuple(sorted(set(events)))
     if value is None:
         yield Rated(axis.id, None, None, None, events)

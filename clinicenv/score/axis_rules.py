@@ -325,6 +325,13 @@ def _mean(parts: list[tuple[float, Mark]]) -> tuple[Value, tuple[int, ...]]:
     return (sum(weight * value for weight, value in known) / whole if whole else None), events
 
 
+OF_A_DIAGNOSIS = frozenset({
+    "assessing", "arranging", "presenting_complaint", "systems_review", "past_history", "family_history",
+    "medication_history", "differential", "candidates", "management", "investigations",
+    "investigations_avoided", "treatments", "treatments_avoided",
+})  # fmt: skip
+"""Rules about finding out what is wrong and treating it."""
+
 RULES: dict[str, Rule] = {
     "polite": _polite,
     "at_ease": _at_ease,

@@ -141,3 +141,49 @@ def test_what_is_no_run_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str]
         code, out, err = run(capsys, verb, tmp_path)
         assert (code, out) == (2, "")
         assert "no run's folder" in err
+
+
+def test_a_rubric_is_rated_by_rule_and_what_was_rated_is_kept(
+    capsys: pytest.CaptureFixture[str], first: Path
+) -> None:
+    code, out, _ = run(capsys, "score", first, "--rubric", "amie-patient-26")
+    assert code == 0
+    assert re.search(r"empathy\s+1\.0 of 5 \(16\)\s+[3-5]\.\d of 5 \(16\)\s+local", out)
+    assert re.search(r"honest\s+not rated\s+not rated\s+none", out)
+    kept = first / "scores" / "amie-patient-26@rule.jsonl"
+    before = kept.read_bytes()
+    assert len(before.splitlines()) == 32
+    assert run(capsys, "score", first, "--rubric", "amie-patient-26")[1] == out
+    assert kept.read_bytes() == before  # nothing is rated twice, and nothing is lost
+    data = json.loads(run(capsys, "score", first, "--rubric", "amie-specialist-32", "--json")[1])
+    axes = {row["axis"]: row for row in data["arms"]["scripted"]}
+    assert len(axes) == 32
+    assert (axes["escalation"]["not_rated"], axes["escalation"]["mean"]) == (16, None)
+    assert axes["family_history"]["n"] + axes["family_history"]["not_applicable"] == 16
+
+
+def test_one_consultation_is_rated_with_its_evidence(capsys: pytest.CaptureFixture[str], first: Path) -> None:
+    key = json.loads(run(capsys, "show", first, "--json")[1])["consultations"][-1]["key"]
+    _, out, _ = run(capsys, "score", first, key, "--rubric", "amie-specialist-32")
+    assert re.search(r"^presenting_complaint\s+\w+", out, re.M)
+    assert re.search(r"^follow_up\s+not rated$", out, re.M)
+    data = json.loads(run(capsys, "score", first, key, "--rubric", "amie-specialist-32", "--json")[1])
+    assert data["ratings"]["ddx_appropriate"]["events"]
+    code, _, err = run(capsys, "score", first, "--rubric", "amie-patient")
+    assert code == 2
+    assert "did you mean `amie-patient-26`" in err
+
+
+def test_a_torn_line_of_ratings_is_made_again_and_a_spoilt_one_said(
+    capsys: pytest.CaptureFixture[str], first: Path
+) -> None:
+    run(capsys, "score", first, "--rubric", "amie-patient-26")
+    kept = first / "scores" / "amie-patient-26@rule.jsonl"
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-40])
+    assert run(capsys, "score", first, "--rubric", "amie-patient-26")[0] == 0
+    assert sorted(kept.read_bytes().splitlines()) == sorted(whole.splitlines())
+    kept.write_bytes(b'{"key": 3}\n' + whole)
+    code, _, err = run(capsys, "score", first, "--rubric", "amie-patient-26")
+    assert code == 2
+    assert "amie-patient-26@rule.jsonl:1: this line cannot be read" in err

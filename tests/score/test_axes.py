@@ -117,6 +117,17 @@ def test_evidence_is_in_the_log() -> None:
                 assert list(rated.events) == sorted(set(rated.events))
 
 
+def test_what_a_task_has_not_does_not_apply() -> None:
+    tasks = {s.task: s for s in select("all")}
+    specialist = load_rubric("amie-specialist-32")
+    question, talk = tasks["question"], tasks["communicate"]
+    rated = rate(specialist, question, play(question, Cast(doctor="scripted")))
+    assert {r.option for r in rated.values()} == {None}
+    rated = rate(specialist, talk, play(talk, Cast(doctor="scripted")))
+    assert rated["family_history"].option is None
+    assert rated["empathy"].option is not None
+
+
 # Single faults
 
 Change = Callable[[list[Any], Scenario], list[Any]]

@@ -1,0 +1,80 @@
+"""Ratings of a run's consultations, kept in `scores/RUBRIC@RATER.jsonl`: appended, never deleted.
+
+A line has the consultation's key, the hashes of rubric and rater, and for each rated axis the option (none
+where it does not apply), its place on the scale, and the events that decided it. Of several lines of a key
+the last one with the rubric's and the rater's present hash counts.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from clinicenv.events import Trajectory
+from clinicenv.runs.results import Log, compact, read_lines, unreadable
+from clinicenv.runs.store import Store
+from clinicenv.score import axis_rules
+from clinicenv.score.axes import Rated, rate
+from clinicenv.score.rubric import Rubric
+
+RULE = "rule"
+"""The rater that needs nobody."""
+
+Ratings = dict[str, Rated]
+
+
+def rule_hash() -> str:
+    """16 hex digits that change whenever the rules do."""
+    return hashlib.sha256(Path(axis_rules.__file__).read_bytes()).hexdigest()[:16]
+
+
+def path_of(folder: Path, rubric: Rubric, rater: str) -> Path:
+    return folder / "scores" / f"{rubric.id}@{rater}.jsonl"
+
+
+def read(folder: Path, rubric: Rubric, rater: str, rater_hash: str) -> dict[str, Ratings]:
+    """The ratings by key that this rubric and rater gave; InputError where a line is none."""
+    path = path_of(folder, rubric, rater)
+    found: dict[str, Ratings] = {}
+    for line in read_lines(path):
+        try:
+            data = line.data
+            if (data["rubric_hash"], data["rater_hash"]) == (rubric.hash, rater_hash):
+                found[data["key"]] = {name: _rated(name, r) for name, r in data["ratings"].items()}
+        except (KeyError, TypeError, AttributeError) as e:
+            raise unreadable(path, line.number) from e
+    return found
+
+
+def _rated(name: str, data: Mapping[str, Any]) -> Rated:
+    return Rated(name, data["option"], data["place"], data["value"], tuple(data["events"]))
+
+
+def rate_by_rule(store: Store, rubric: Rubric, keys: Iterable[str]) -> Iterator[tuple[str, Ratings]]:
+    """The ratings by rule of these consultations, in order; those that are not kept yet are made and kept."""
+    known = read(store.folder, rubric, RULE, rule_hash())
+    path = path_of(store.folder, rubric, RULE)
+    log: Log | None = None
+    try:
+        for key in keys:
+            if key not in known:
+                known[key] = _rate(store, rubric, store.trajectory(key))
+                if log is None:
+                    path.parent.mkdir(exist_ok=True)
+                    log = Log(path)
+                log.append(_line(rubric, key, known[key]))
+            yield key, known[key]
+    finally:
+        if log:
+            log.close()
+
+
+def _rate(store: Store, rubric: Rubric, trajectory: Trajectory) -> Ratings:
+    return rate(rubric, store.scenario(trajectory.header.scenario_hash), trajectory)
+
+
+def _line(rubric: Rubric, key: str, ratings: Ratings) -> bytes:
+    kept = {name: {k: v for k, v in asdict(r).items() if k != "axis"} for name, r in ratings.items()}
+    data = {"key": key, "rubric": rubric.id, "rubric_hash": rubric.hash}
+    return compact({**data, "rater": RULE, "rater_hash": rule_hash(), "ratings": kept}).encode()
