@@ -81,7 +81,7 @@ def print_ratings(rubric: Rubric, arms: Mapping[str, Given], stream: TextIO) -> 
     print(
         f"{rubric.title}. Ordinal axes: mean place on the scale; yes-or-no axes: share of the good answer; in"
         "\nbrackets the consultations that it is of, and those to which the axis does not apply (n/a)."
-        "\nvalidated local: the rule puts scripted doctors of three grades in order; no person has checked it.",
+        "\nvalidated local: the rule puts scripted doctors of three grades in order; no person checked it.",
         file=stream,
     )
 

@@ -8,11 +8,12 @@ the last one with the rubric's and the rater's present hash counts.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from clinicenv.events import Trajectory
 from clinicenv.runs.results import Log, compact, read_lines, unreadable
+from clinicenv.runs.scoring import each
 from clinicenv.runs.store import Store
 from clinicenv.score import axis_rules
 from clinicenv.score.axes import Rated, rate
@@ -53,25 +54,19 @@ def _rated(name: str, data: Mapping[str, Any]) -> Rated:
 
 def rate_by_rule(store: Store, rubric: Rubric, keys: Iterable[str]) -> Iterator[tuple[str, Ratings]]:
     """The ratings by rule of these consultations, in order; those that are not kept yet are made and kept."""
+    wanted = list(keys)
     known = read(store.folder, rubric, RULE, rule_hash())
-    path = path_of(store.folder, rubric, RULE)
-    log: Log | None = None
-    try:
-        for key in keys:
-            if key not in known:
-                known[key] = _rate(store, rubric, store.trajectory(key))
-                if log is None:
-                    path.parent.mkdir(exist_ok=True)
-                    log = Log(path)
-                log.append(_line(rubric, key, known[key]))
-            yield key, known[key]
-    finally:
-        if log:
+    if missing := [key for key in wanted if key not in known]:
+        path = path_of(store.folder, rubric, RULE)
+        path.parent.mkdir(exist_ok=True)
+        log = Log(path)
+        try:
+            for key, ratings in zip(missing, each(store, missing, partial(rate, rubric)), strict=True):
+                known[key] = ratings
+                log.append(_line(rubric, key, ratings))
+        finally:
             log.close()
-
-
-def _rate(store: Store, rubric: Rubric, trajectory: Trajectory) -> Ratings:
-    return rate(rubric, store.scenario(trajectory.header.scenario_hash), trajectory)
+    yield from ((key, known[key]) for key in wanted)
 
 
 def _line(rubric: Rubric, key: str, ratings: Ratings) -> bytes:

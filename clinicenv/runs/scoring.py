@@ -1,16 +1,21 @@
-"""The marks of a run's consultations, from what it keeps: its log, and the scenarios as they were played."""
+"""Rules put to a run's consultations, from what it keeps: its log, and the scenarios as they were played."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache
 from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
+from typing import TypeVar
 
+from clinicenv.events import Trajectory
 from clinicenv.runs.results import ResultLine
 from clinicenv.runs.store import Store
 from clinicenv.scenario import Scenario
 from clinicenv.score.marks import marks_of
+
+T = TypeVar("T")
+Rule = Callable[[Scenario, Trajectory], T]
+"""Must be a function of a module, or a partial of one: other processes call it."""
 
 Marks = dict[str, float | None]
 
@@ -23,31 +28,39 @@ BATCH = 250
 def scored(store: Store, results: Iterable[ResultLine]) -> Iterator[tuple[ResultLine, Marks]]:
     """Each result with its marks, in order; the marks of one that broke are empty."""
     wanted = list(results)
-    if len(wanted) < MANY or (cpu_count() or 1) < 2:
-        yield from ((r, _mark(store, r.key)) for r in wanted)
+    yield from zip(wanted, each(store, [r.key for r in wanted], marks_of), strict=True)
+
+
+def each(store: Store, keys: Sequence[str], rule: Rule[T]) -> Iterator[T]:
+    """What a rule makes of each consultation, in order."""
+    if len(keys) < MANY or (cpu_count() or 1) < 2:
+        yield from _some(store, keys, rule)
         return
-    keys = [r.key for r in wanted]
     parts = [keys[start : start + BATCH] for start in range(0, len(keys), BATCH)]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        found = (m for part in pool.map(_marks, [store.folder] * len(parts), parts) for m in part)
-        yield from zip(wanted, found, strict=True)
+    context = get_context("spawn")
+    with ProcessPoolExecutor(None, context, _open, (store.folder,)) as pool:
+        for found in pool.map(_part, parts, [rule] * len(parts)):
+            yield from found
 
 
-def _mark(store: Store, key: str) -> Marks:
-    trajectory = store.trajectory(key)
-    return marks_of(_scenario(store.folder, trajectory.header.scenario_hash), trajectory)
+def _some(store: Store, keys: Sequence[str], rule: Rule[T]) -> Iterator[T]:
+    scenarios: dict[str, Scenario] = {}
+    for key in keys:
+        trajectory = store.trajectory(key)
+        hash = trajectory.header.scenario_hash
+        if hash not in scenarios:
+            scenarios[hash] = store.scenario(hash)
+        yield rule(scenarios[hash], trajectory)
 
 
-def _marks(folder: Path, keys: list[str]) -> list[Marks]:
-    store = _opened(folder)
-    return [_mark(store, key) for key in keys]
+# In the other processes
+
+_store: list[Store] = []
 
 
-@lru_cache(maxsize=4)
-def _opened(folder: Path) -> Store:
-    return Store.open(folder)
+def _open(folder: Path) -> None:
+    _store.append(Store.open(folder))
 
 
-@lru_cache(maxsize=4096)
-def _scenario(folder: Path, hash: str) -> Scenario:
-    return _opened(folder).scenario(hash)
+def _part(keys: Sequence[str], rule: Rule[T]) -> list[T]:
+    return list(_some(_store[0], keys, rule))
