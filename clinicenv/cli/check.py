@@ -26,6 +26,7 @@ EXTRAS = {
     "images": ("pillow", "pydicom", "numpy"),
     "ocr": ("rapidocr", "onnxruntime", "pillow"),
     "ecg": ("neurokit2", "pillow"),
+    "stats": ("numpy", "scipy"),
 }
 
 

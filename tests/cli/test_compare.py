@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clinicenv.cli.main import call
+from clinicenv.runs import scoring
 from clinicenv.score.marks import MARKS
 
 CHEST = ("--scenarios", "group:sharp-chest-pain,group:sudden-headache")
@@ -187,3 +188,15 @@ def test_a_torn_line_of_ratings_is_made_again_and_a_spoilt_one_said(
     code, _, err = run(capsys, "score", first, "--rubric", "amie-patient-26")
     assert code == 2
     assert "amie-patient-26@rule.jsonl:1: this line cannot be read" in err
+
+
+def test_several_processes_find_what_one_does(
+    capsys: pytest.CaptureFixture[str], first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = run(capsys, "score", first, "--json")[1]
+    rated = run(capsys, "score", first, "--rubric", "amie-patient-26", "--json")[1]
+    shutil.rmtree(first / "scores")
+    monkeypatch.setattr(scoring, "MANY", 4)
+    monkeypatch.setattr(scoring, "BATCH", 5)
+    assert run(capsys, "score", first, "--json")[1] == alone
+    assert run(capsys, "score", first, "--rubric", "amie-patient-26", "--json")[1] == rated
