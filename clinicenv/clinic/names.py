@@ -39,6 +39,12 @@ _OPPOSITES = (
     ("central", "peripheral"), ("infectious", "autoimmune"), ("systolic", "diastolic"), ("high", "low"),
 )  # fmt: skip
 _ROMAN = {"ii": "2", "iii": "3"}
+_SAME = {
+    "newborn": "neonatal", "cmv": "cytomegalovirus", "tb": "tuberculosis", "bleeding": "hemorrhage",
+    "bleed": "hemorrhage", "physiological": "physiologic",
+}  # fmt: skip
+_LETTER_A = re.compile(r"(?<=[a-z] )(?:A\b|a$)")
+"""The letter in `haemophilia A`, which is no article."""
 
 
 @lru_cache(maxsize=16384)
@@ -50,12 +56,14 @@ def stems(name: str) -> frozenset[str]:
 @lru_cache(maxsize=16384)
 def in_order(name: str) -> tuple[str, ...]:
     """The stems in their order."""
-    text = name.lower().replace("\u2019", "'").replace("'s", "").replace("post-", "post")
+    text = _LETTER_A.sub("lettera", name)
+    text = text.lower().replace("\u2019", "'").replace("'s", "").replace("post-", "post")
     return tuple(_stem(_ROMAN.get(w, w)) for w in WORD.findall(text))
 
 
 def _stem(word: str) -> str:
-    word = word.replace("ae", "e").replace("oe", "e").replace("isation", "ization").replace("ise", "ize")
+    word = _SAME.get(word, word).replace("ae", "e").replace("oe", "e")
+    word = word.replace("isation", "ization").replace("ise", "ize")
     if len(word) > 4 and word.endswith("our"):
         word = word[:-3] + "or"
     if len(word) > 4 and word.endswith("ies"):

@@ -38,7 +38,7 @@ _Found = tuple[Kind, str, float]
 _TAIL = re.compile(
     r"\s*(?:[,;:]|\s[-–—]\s|\b(?:due to|secondary to|caused by|because of|following|provoked by"
     r"|triggered by|induced by|related to|associated with|complicat\w+|in the setting of|with|after|from"
-    r"|causing|leading to|in an?|presenting|without|needs?|until|pending)\s)",
+    r"|causing|leading to|in(?! situ)|presenting|without|needs?|until|pending)\s)",
     re.IGNORECASE,
 )
 """Where a name ends and what is added to it begins."""
@@ -158,14 +158,24 @@ class _Answer:
 
 def _unlisted(text: str, answer: _Answer) -> _Found:
     """By the thesaurus, and by words that are shared with the answer's names."""
+    own = frozenset[str]().union(*map(stems, answer.names))
+    denied = any(_rare(stems(aside)) & own for aside in _ASIDE.findall(text))
     text = _ASIDE.sub("", text).strip() or text
-    if NEGATED.search(text):
+    if denied or NEGATED.search(text):
         return "wrong", "The name is negated or hedged.", 0.0
     text = _SLASH.sub(" ", re.sub(r"\bw/", "with ", text))
-    parts = [part for part in EITHER.split(text) if part.strip()]
-    if len(parts) > 1:
-        return _alternatives(parts, answer)
+    head, *rest = _segments(text)
+    parts = [part for part in EITHER.split(head) if part.strip()]
+    if len(parts) > 1 or any(_lists(part, answer) for part in rest):
+        return _alternatives(EITHER.split(text), answer)
     return _one(text, answer)
+
+
+def _lists(part: str, answer: _Answer) -> bool:
+    """Whether a part goes on with other diseases, as in `cholecystitis, pancreatitis or an ulcer`."""
+    parts = EITHER.split(part)
+    named = [thesaurus().mentioned(p) for p in parts]
+    return len(parts) > 1 and all(m and answer.relation(m[-1].disease) == "wrong" for m in named)
 
 
 def _alternatives(parts: list[str], answer: _Answer) -> _Found:
@@ -182,9 +192,9 @@ def _of_names(text: str, answer: _Answer) -> _Found | None:
 
 
 def _one(text: str, answer: _Answer) -> _Found:
-    if opposed(text, [answer.name]):
-        return "wrong", f"It contradicts the answer, {answer.name}, in a word.", 0.0
     segments = list(_segments(text))
+    if opposed(text, [answer.name]) and not _of_names(segments[0], answer):
+        return "wrong", f"It contradicts the answer, {answer.name}, in a word.", 0.0
     verdicts = [v for v in (_segment(s, answer) for s in segments) if v]
     found = _weighed(verdicts, segments, text, answer) if verdicts else None
     if found and found[0] == "synonym" and len(segments) > 1:
@@ -203,6 +213,8 @@ def _segments(text: str) -> Iterator[str]:
 
 def _segment(text: str, answer: _Answer) -> _Found | None:
     """What a part of the text says of the answer; None where it names no disease."""
+    if other := _acute_other(text, answer):
+        return other
     if name := match(cleaned(text), [*answer.names, *answer.diagnosis.subtypes]):
         return answer.verdict("exact", name)
     tokens = tokens_of(text)
@@ -213,6 +225,14 @@ def _segment(text: str, answer: _Answer) -> _Found | None:
     if found or not named:
         return found
     return _other(tokens, named, answer)
+
+
+def _acute_other(text: str, answer: _Answer) -> _Found | None:
+    """Another disease whose `acute` tells it from the answer: acute respiratory distress syndrome."""
+    found = thesaurus().find(text) if "acute" in stems(text) else None
+    if found is None or not answer.same or "acute" in answer.words or answer.relation(found) != "wrong":
+        return None
+    return answer.verdict("wrong", thesaurus().names[found])
 
 
 _Named = list[tuple[Kind, Mention]]

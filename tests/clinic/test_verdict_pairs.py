@@ -1,13 +1,11 @@
 """Verdicts on diagnoses as doctors and models write them, labelled by others: right, broader or wrong.
 
-`verdicts_own.tsv` (scenario, label, answer) is about bundled cases, `verdicts_agentclinic.tsv` (row, label,
-answer) about AgentClinic's, whose right answers stay in their file. Both were written without sight of the
-rule and of the thesaurus. The rule was made on the half of the pairs whose hash is even.
+`verdicts_own*.tsv` (scenario, label, answer) are about bundled cases, `verdicts_agentclinic*.tsv` (row, label,
+answer) about AgentClinic's, whose right answers stay in their file. All were written without sight of the rule
+and of the thesaurus. The rule was made on the first two files; the two `later` ones were written after that.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,28 +32,30 @@ def pairs(name: str) -> list[list[str]]:
     return [line.split("\t") for line in text.splitlines()]
 
 
-def judged(name: str, cases: dict[str, Scenario]) -> Iterator[tuple[str, str, bool]]:
-    """The label of a pair, the rule's verdict, and whether the rule was made without it."""
-    for case, label, answer in pairs(name):
-        verdict = CLASS.get(rank(answer, cases[case]).verdict, "wrong")
-        yield label, verdict, bool(hashlib.sha256((case + answer).encode()).digest()[0] % 2)
+Judged = list[tuple[str, str]]
+"""labels and the rule's verdicts"""
 
 
-def shares(found: list[tuple[str, str, bool]]) -> tuple[float, float]:
+def judged(name: str, cases: dict[str, Scenario]) -> Judged:
+    found = ((label, rank(answer, cases[case]).verdict) for case, label, answer in pairs(name))
+    return [(label, CLASS.get(verdict, "wrong")) for label, verdict in found]
+
+
+def shares(found: Judged) -> tuple[float, float]:
     """Of wrong and of undecided verdicts."""
-    count = Counter("undecided" if v == "undecided" else v == label for label, v, _ in found)
+    count = Counter("undecided" if verdict == "undecided" else verdict == label for label, verdict in found)
     return count[False] / len(found), count["undecided"] / len(found)
 
 
-def own() -> list[tuple[str, str, bool]]:
-    return list(judged("own", {s.id: s for s in select("all")}))
+def own(later: str = "") -> Judged:
+    return judged(f"own{later}", {s.id: s for s in select("all")})
 
 
-def agentclinic() -> list[tuple[str, str, bool]]:
+def agentclinic(later: str = "") -> Judged:
     if not AGENTCLINIC.is_file():
         pytest.skip("AgentClinic's cases are not beside the checkout")
     done = importer("agentclinic").convert(AGENTCLINIC)
-    return list(judged("agentclinic", {str(s.imported.line): s for s in done.scenarios if s.imported}))
+    return judged(f"agentclinic{later}", {str(s.imported.line): s for s in done.scenarios if s.imported})
 
 
 def test_verdicts_on_bundled_cases() -> None:
@@ -66,7 +66,7 @@ def test_verdicts_on_bundled_cases() -> None:
     assert undecided <= 0.12
 
 
-def test_verdicts_on_both_halves_together() -> None:
+def test_verdicts_on_both_kinds_of_cases() -> None:
     found = own() + agentclinic()
     assert len(found) >= 600
     wrong, undecided = shares(found)
@@ -75,7 +75,7 @@ def test_verdicts_on_both_halves_together() -> None:
 
 
 def test_verdicts_that_the_rule_was_made_without() -> None:
-    found = [pair for pair in own() + agentclinic() if pair[2]]
+    found = own("_later") + agentclinic("_later")
     assert len(found) >= 300
     wrong, undecided = shares(found)
     assert wrong <= 0.04
@@ -83,9 +83,9 @@ def test_verdicts_that_the_rule_was_made_without() -> None:
 
 
 def test_hardly_a_wrong_diagnosis_is_called_right() -> None:
-    found = own() + agentclinic()
-    called = [label for label, verdict, _ in found if verdict == "right"]
-    assert sum(label == "wrong" for label in called) / len(called) <= 0.02
+    found = own() + agentclinic() + own("_later") + agentclinic("_later")
+    called = [label for label, verdict in found if verdict == "right"]
+    assert sum(label == "wrong" for label in called) / len(called) <= 0.01
 
 
 # The thesaurus
