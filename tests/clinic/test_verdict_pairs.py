@@ -1,8 +1,8 @@
 """Verdicts on diagnoses as doctors and models write them, labelled by others: right, broader or wrong.
 
-`verdicts_own*.tsv` (scenario, label, answer) are about bundled cases, `verdicts_agentclinic*.tsv` (row, label,
-answer) about AgentClinic's, whose right answers stay in their file. All were written without sight of the rule
-and of the thesaurus. The rule was made on the first two files; the two `later` ones were written after that.
+`verdicts_own*.tsv` (scenario, label, answer) are about bundled cases, `verdicts_agentclinic*.tsv` (row,
+label, answer) about AgentClinic's, whose right answers stay in their file. All were written without sight of
+the rule and of the thesaurus. The rule was made on the first two files; the two `later` ones came after it.
 """
 
 from collections import Counter
