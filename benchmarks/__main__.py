@@ -20,6 +20,7 @@ from benchmarks import (
     ocr,
     resume,
     run,
+    scoring,
     understanding,
 )
 
@@ -56,6 +57,10 @@ def table(found: dict[str, Any]) -> str:
          f"{found['ocr']['right']:.1%}"),
         (f"finding out what is left of {found['resume']['consultations']:,} consultations",
          f"{found['resume']['what_is_left_s']:.1f} s"),
+        (f"scoring {found['scoring']['consultations']:,} stored consultations by all rules, two cores",
+         f"{found['scoring']['seconds']:.0f} s"),
+        (f"bootstrap of {scoring.DRAWS:,} over {scoring.UNITS:,} scenarios",
+         f"{found['scoring']['bootstrap_seconds']:.1f} s"),
     ]  # fmt: skip
     lines = ["| what | figure |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in rows)]
     parts = (patient(found), doctors(found["baseline"]), lines, beside_agentclinic(found["agentclinic"]))
@@ -170,7 +175,7 @@ def beside_agentclinic(found: dict[str, Any]) -> list[str]:
 def main() -> None:
     found: dict[str, Any] = {"machine": {"python": platform.python_version(), "cpu": platform.machine()}}
     about_patients = (understanding, annotation, imported, disclosure)
-    others = (baseline, run, envs, resume, models, load, images, ocr, ecg, agentclinic)
+    others = (baseline, run, envs, resume, scoring, models, load, images, ocr, ecg, agentclinic)
     for benchmark in (*about_patients, *others):
         name = benchmark.__name__.rpartition(".")[2]
         found[name] = benchmark.measure()

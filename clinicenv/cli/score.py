@@ -116,8 +116,9 @@ def _print(table: dict[str, dict[str, dict[str, float]]]) -> None:
             view.add_row(name, *(_cell(means.get(name)) for means in table.values()))
     Console(width=max(100, 30 * (1 + len(table)))).print(view)
     click.echo(
-        "Means over scenarios, in brackets the number of consultations that the mark applies to. Shares are 0"
-        "\nto 1; what each mark is: clinicenv/score/process.py, terminal.py, marks.py."
+        "Means over scenarios, in brackets the number of consultations that the mark applies to. Shares are"
+        "\n0 to 1; what each mark is: clinicenv/score/process.py, terminal.py, marks.py. The last three are"
+        "\nabout the patient: where it leaks, invents or misses, the marks above are less the doctor's own."
     )
 
 

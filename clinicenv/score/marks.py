@@ -4,6 +4,7 @@ from dataclasses import fields
 
 from clinicenv.events import RankVerdict, Trajectory
 from clinicenv.scenario import Scenario
+from clinicenv.score.patient import Kind, patient_marks
 from clinicenv.score.process import Process, process
 from clinicenv.score.terminal import terminal
 
@@ -14,12 +15,18 @@ TOP = (1, 3, 5, 10)
 
 PROCESS = tuple(f.name for f in fields(Process))
 
+INVENTED: tuple[Kind, ...] = ("unsupported", "contradiction", "self-contradiction", "wrong fact")
+
+PATIENT = ("patient_leaks", "patient_invented", "patient_missed")
+"""How well the patient was played: leaks of the answer and of what was still guarded; findings invented,
+contradicted or told in place of others; share of the questions that it could have answered but did not."""
+
 BINARY = frozenset({"correct", "undecided", "no_diagnosis", *(f"top_{k}" for k in TOP)})
 """Marks that are yes or no."""
 
 MARKS = (
     "correct", "score", "net", *(f"top_{k}" for k in TOP), "rank", "credit", "undecided", "no_diagnosis",
-    *PROCESS, "turns", "minutes", "tests", "cost",
+    *PROCESS, "turns", "minutes", "tests", "cost", *PATIENT,
 )  # fmt: skip
 """`correct`: the first diagnosis or the answer is right; `score`, `net`: see `score.terminal`; `top_k`: a
 right one is among the first k; `rank`: of the first right one, left out where there is none; `undecided`: the
@@ -36,12 +43,22 @@ def marks_of(scenario: Scenario, trajectory: Trajectory) -> dict[str, float | No
     found: dict[str, float | None] = dict.fromkeys(MARKS)
     found |= {"score": whole.score, "net": whole.net, "turns": outcome.turns, "minutes": outcome.minutes}
     found |= {"tests": outcome.tests, "cost": outcome.cost}
-    found |= {name: getattr(done, name).value for name in PROCESS}
+    found |= {name: getattr(done, name).value for name in PROCESS} | _patient(scenario, trajectory)
     if scenario.task == "question":
         found["correct"] = float(bool(verdict.answer_correct))
     elif scenario.task == "diagnose":
         found |= _diagnosis(verdict.ranks) | {"credit": float(verdict.credit)}
     return found
+
+
+def _patient(scenario: Scenario, trajectory: Trajectory) -> dict[str, float | None]:
+    marks = patient_marks(scenario, trajectory)
+    leaks = marks.count("answer leak") + marks.count("premature")
+    missed = (marks.asked - marks.told) / marks.asked if marks.asked else None
+    invented = sum(marks.count(kind) for kind in INVENTED)
+    if not marks.replies:
+        return dict.fromkeys(PATIENT)
+    return {"patient_leaks": leaks, "patient_invented": invented, "patient_missed": missed}
 
 
 def is_right(rank: RankVerdict) -> bool:

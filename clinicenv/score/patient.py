@@ -74,10 +74,15 @@ def patient_marks(scenario: Scenario, trajectory: Trajectory) -> PatientMarks:
             reading.hears(what)
         elif isinstance(what, Say) and event.role is Role.DOCTOR:
             reading.asked.append(what.text)
-            reading.doctor_named = reading.doctor_named or bool(names_answer(scenario, what.text))
+            reading.doctor_named = reading.doctor_named or bool(_named(scenario, what.text))
         elif isinstance(what, Say) and event.role is Role.PATIENT:
             reading.replies(what, event.turn)
     return reading.marks
+
+
+_named = lru_cache(maxsize=1 << 16)(names_answer)
+_mentions = lru_cache(maxsize=1 << 16)(mentions)
+"""Scripted patients and doctors say the same lines again and again."""
 
 
 @dataclass(slots=True)
@@ -130,7 +135,7 @@ class _Reading:
         return bool(open_) and probe.intent not in OPEN_INTENTS
 
     def _leaks(self, say: Say) -> Iterable[tuple[Kind, str]]:
-        named = names_answer(self.scenario, say.text)
+        named = _named(self.scenario, say.text)
         if named and not self.doctor_named:
             yield "answer leak", named
         yield from (("premature", i) for i in say.ids if i in self._shut)
@@ -138,7 +143,7 @@ class _Reading:
     def _speech(self, say: Say) -> Iterable[tuple[Kind, str]]:
         """What the words affirm or deny, against the facts and against what was said before."""
         symptoms, own = lexicon().symptoms, self._own
-        for concept, affirmed in mentions(say.text).items():
+        for concept, affirmed in _mentions(say.text).items():
             if concept not in symptoms or lexicon().children.get(concept):
                 continue
             before = self._polarity.setdefault(concept, affirmed)

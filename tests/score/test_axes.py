@@ -64,6 +64,21 @@ def test_a_value_falls_on_an_option_and_more_is_never_worse(which: tuple[Rubric,
     assert (option_of(scale, 0), option_of(scale, 1)) == (0, len(scale.options) - 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "axes"), [("auto-paces-4", 4), ("difficult-conversation", 18), ("artefacts-9", 9)]
+)
+def test_the_other_packs_load_and_rate_what_they_can(name: str, axes: int) -> None:
+    rubric = load_rubric(name)
+    assert len(rubric.axes) == axes
+    assert {a.validated for a in rubric.axes if a.rule} == {"local"}
+    case = CASES[0]
+    rated = rate(rubric, case, play(case, Cast(doctor="scripted")))
+    assert set(rated) == {a.id for a in rubric.axes if a.rule}
+    for axis in rubric.axes:
+        if axis.id in rated and rated[axis.id].option:
+            assert rated[axis.id].option in [o.id for o in rubric.scale(axis).options]
+
+
 def test_no_axis_without_an_order_is_rated_by_a_number() -> None:
     assert not [a.id for rubric, a in RULED if rubric.scale(a).kind == "nominal"]
 
