@@ -15,7 +15,7 @@ from clinicenv.files import InputError
 from clinicenv.runs.results import ResultLine, seat_name
 from clinicenv.runs.scoring import scored
 from clinicenv.runs.store import Store
-from clinicenv.score.marks import BINARY, MARKS
+from clinicenv.score.marks import BINARY, LOWER_IS_BETTER, MARKS
 
 FROM_LINES = {"correct": "correct", "credit": "credit"}
 """Marks that the result lines have, so that no trajectory is read for them."""
@@ -47,12 +47,19 @@ def compare(
     warnings = _differences(loaded)
     for warning in warnings:
         click.echo(f"clinicenv: {warning}", err=True)
+    arms = {run.name(arm, _shared(loaded)) for run in loaded for arm in run.arms()}
+    if reference is not None and reference not in arms:
+        raise InputError(f"no arm is called `{reference}`; there are: {', '.join(sorted(arms))}")
     found = []
     for value, table in _tables(loaded, mark, by).items():
         if reference is not None and reference not in table:
-            raise InputError(f"no arm is called `{reference}`; there are: {', '.join(sorted(table))}")
+            click.echo(f"clinicenv: {value or mark}: `{reference}` has no value here", err=True)
+            continue
+        if missing := sorted(arms - table.keys()):
+            click.echo(f"clinicenv: no value of {mark} for {', '.join(missing)}", err=True)
         try:
-            found.append((value, compared(table, mark, mark in BINARY, reference, seed)))
+            lower = mark in LOWER_IS_BETTER
+            found.append((value, compared(table, mark, mark in BINARY, reference, seed, lower)))
         except ValueError as e:
             click.echo(f"clinicenv: {f'{value}: ' if value else ''}{e}", err=True)
     if form == "json":
@@ -68,10 +75,10 @@ def compare(
 class _Run:
     """A run, and by which name each of its arms goes."""
 
-    def __init__(self, folder: Path, many: bool) -> None:
+    def __init__(self, folder: Path, label: str) -> None:
         self.store = Store.open(folder)
         self.results = [r for r in self.store.results().values() if not r.perturbed]
-        self._suffix = f" [{folder.name}]" if many else ""
+        self._suffix = f" [{label}]"
 
     def arms(self) -> set[str]:
         return {r.arm for r in self.results}
@@ -81,11 +88,22 @@ class _Run:
 
 
 def _load(folders: Sequence[Path]) -> list[_Run]:
-    loaded = [_Run(folder, len(folders) > 1) for folder in folders]
+    resolved = [folder.resolve() for folder in folders]
+    if twice := next((f for f in resolved if resolved.count(f) > 1), None):
+        raise InputError("is named twice; a run is not compared with itself", file=twice)
+    loaded = [_Run(folder, label) for folder, label in zip(folders, _labels(resolved), strict=True)]
     if not any(run.results for run in loaded):
         raise InputError("nothing was played yet", file=folders[0])
     _same_cases(loaded)
     return loaded
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that tell the runs apart."""
+    depth = 1
+    while len({f.parts[-depth:] for f in folders}) < len(folders):
+        depth += 1
+    return ["/".join(f.parts[-depth:]) for f in folders]
 
 
 def _shared(loaded: Sequence[_Run]) -> set[str]:

@@ -70,14 +70,14 @@ def gather(events: Iterable[Event]) -> Shown:
 
 
 _CLAUSE = re.compile(r"[.;,\n]| but | then ", re.IGNORECASE)
-AGAINST = re.compile(
+_AGAINST = re.compile(
     r"\b(?:no|not|avoid\w*|without|stop\w*|never|withhold\w*|hold|don't|contraindicated|unnecessary)\b", re.I
 )
 
 
 def _clauses(plan: Plan) -> tuple[frozenset[str], ...]:
     texts = (getattr(plan, name) for name in ("text", *PLAN_FIELDS))
-    clauses = (c for text in texts for c in _CLAUSE.split(text) if not AGAINST.search(c))
+    clauses = (c for text in texts for c in _CLAUSE.split(text) if not _AGAINST.search(c))
     return tuple(words for c in clauses if (words := stems(c)))
 
 

@@ -6,11 +6,12 @@ from functools import lru_cache
 
 NEGATED = re.compile(
     r"\b(?:not|no|never|unlikely|improbable|exclud\w+|rul(?:e[sd]?|ing)[ -]?out|r/o|negative for|absence of"
-    r"|absent|less likely|doubtful|instead of|rather than|no longer|against)\b",
+    r"|absent|less likely|doubtful|instead of|rather than|no longer|against|cannot|except|false|denied"
+    r"|low probability|less probable|\w+n['\u2019]t)\b",
     re.IGNORECASE,
 )
 EITHER = re.compile(r"\s(?:or|vs\.?|versus|and/or|/)\s", re.IGNORECASE)
-BRACKETS = re.compile(r"[(\[]([^)\]]*)[)\]]")
+BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 _PERCENT = re.compile(r"\(?\b\d+(?:\.\d+)?\s*%\)?")
 WORD = re.compile(r"[a-z0-9]+")
 DROPPED = frozenset({

@@ -35,6 +35,9 @@ RANK_DISCOUNT = (1.0, 0.6, 0.4)
 Kind = Literal["exact", "synonym", "subtype", "parent", "acceptable", "wrong", "undecided"]
 _Found = tuple[Kind, str, float]
 
+LONGEST_NAME = 300
+"""Characters; more is a text and no name."""
+
 _TAIL = re.compile(
     r"\s*(?:[,;:]|\s[-–—]\s|\b(?:due to|secondary to|caused by|because of|following|provoked by"
     r"|triggered by|induced by|related to|associated with|complicat\w+|in the setting of|with|after|from"
@@ -66,6 +69,8 @@ def rank(said: str, scenario: Scenario) -> RankVerdict:
     answer, text = scenario.answer.diagnosis, cleaned(said)
     if answer is None:
         return RankVerdict(said, "undecided", "The scenario names no diagnosis.")
+    if not stems(text) or len(text) > LONGEST_NAME:
+        return RankVerdict(said, "wrong", "It is no name of a disease.")
     found = _listed(text, answer, scenario.answer.differentials)
     kind, why, credit = found or _unlisted(text, _answer(scenario))
     return RankVerdict(said, kind, why, credit)
@@ -168,7 +173,25 @@ def _unlisted(text: str, answer: _Answer) -> _Found:
     parts = [part for part in EITHER.split(head) if part.strip()]
     if len(parts) > 1 or any(_lists(part, answer) for part in rest):
         return _alternatives(EITHER.split(text), answer)
-    return _one(text, answer)
+    others = _others(text, answer)
+    if len(others) > 1 or (others and _OR.search(text)):
+        return "wrong", "It names alternatives.", 0.0
+    found = _one(text, answer)
+    if others and found[2] > 0:
+        return "undecided", f"It names another disease beside it, {others[0]}.", 0.0
+    return found
+
+
+_LIST = re.compile(r"[,;:()\[\]]|\s[-–—]\s")
+_HEDGE = re.compile(r"\b(?:(?:could|may|might|can) (?:also )?be|perhaps|maybe)\b", re.IGNORECASE)
+_OR = re.compile(r"(?:^|[\s,(\[])(?:or|vs\.?|versus|either)\s", re.IGNORECASE)
+
+
+def _others(text: str, answer: _Answer) -> list[str]:
+    """The parts between commas, dashes and brackets that are names of other diseases and nothing else."""
+    parts = (_HEDGE.sub(" ", _OR.sub(" ", f" {part} ")).strip() for part in _LIST.split(text))
+    found = [(part, thesaurus().find(part)) for part in parts if part]
+    return [p for p, n in found if n is not None and answer.same and answer.relation(n) == "wrong"]
 
 
 def _lists(part: str, answer: _Answer) -> bool:
@@ -326,10 +349,12 @@ def _weighed(verdicts: Sequence[_Found], segments: Sequence[str], text: str, ans
     """The verdict of the leading part, unless that names no disease or a wider one."""
     first = _segment(segments[0], answer)
     right = next((v for v in verdicts if v[0] in ("synonym", "subtype")), None)
+    if any(v[0] == "wrong" for v in verdicts[1:]) and (first is None or first[0] == "parent"):
+        return first or ("undecided", "It names several diseases.", 0.0)
     if first is None or first[0] in ("parent", "undecided"):
         return right or first or verdicts[0]
     if first[0] == "wrong" and right and _same_in_brackets(text, answer):
-        return right
+        return "undecided", f"It calls {answer.name} by the name of another disease.", 0.0
     return first
 
 

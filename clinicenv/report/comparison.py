@@ -49,6 +49,11 @@ def notes(comparison: Comparison) -> list[str]:
         f" difference: to {printable(c.reference)}, paired bootstrap by scenario; rank: 95 % interval;"
         " p: McNemar (yes-or-no, one repeat) or Wilcoxon by scenario; q: p after Benjamini and Hochberg."
     ]
+    if c.chosen and len(c.rows) > 2:
+        found.append(
+            "The reference is the best of the same data, which makes p and q too small; name one with"
+            " --reference for tests that hold."
+        )
     if c.visible is not None and c.discordant is not None:
         seen = "no difference" if c.visible >= 1 else f"a gap of {c.visible:.0%} or more"
         found.append(

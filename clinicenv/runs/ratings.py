@@ -8,14 +8,14 @@ the last one with the rubric's and the rater's present hash counts.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from clinicenv import clinic, score
 from clinicenv.runs.results import Log, compact, read_lines, unreadable
 from clinicenv.runs.scoring import each
 from clinicenv.runs.store import Store
-from clinicenv.score import axis_rules
 from clinicenv.score.axes import Rated, rate
 from clinicenv.score.rubric import Rubric
 
@@ -25,9 +25,12 @@ RULE = "rule"
 Ratings = dict[str, Rated]
 
 
+@cache
 def rule_hash() -> str:
-    """16 hex digits that change whenever the rules do."""
-    return hashlib.sha256(Path(axis_rules.__file__).read_bytes()).hexdigest()[:16]
+    """16 hex digits that change whenever the rules, or what they take their values from, do."""
+    sources = [*Path(score.__file__).parent.glob("*.py"), *Path(clinic.__file__).parent.glob("*.py")]
+    whole = b"".join(file.read_bytes() for file in sorted(sources))
+    return hashlib.sha256(whole).hexdigest()[:16]
 
 
 def path_of(folder: Path, rubric: Rubric, rater: str) -> Path:

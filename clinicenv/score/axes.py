@@ -25,7 +25,7 @@ class Rated:
 
 def option_of(scale: Scale, value: float) -> int:
     """The place of the option that a value falls on."""
-    return min(int(max(value, 0.0) * len(scale.options)), len(scale.options) - 1)
+    return min(int(max(value, 0.0) * len(scale.options) + 1e-9), len(scale.options) - 1)
 
 
 def rate(rubric: Rubric, scenario: Scenario, trajectory: Trajectory) -> dict[str, Rated]:

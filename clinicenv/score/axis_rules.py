@@ -12,7 +12,7 @@ from functools import cached_property
 from clinicenv.clinic.names import same_diagnosis
 from clinicenv.events import Diagnose, Heard, Plan, Trajectory
 from clinicenv.scenario import Scenario
-from clinicenv.score.process import Mark, Process, process, telling
+from clinicenv.score.process import Mark, Process, has, item_of, process, said_in
 
 Value = float | None
 
@@ -306,11 +306,11 @@ def _investigations_avoided(e: Evidence) -> tuple[Value, tuple[int, ...]]:
 
 
 def _treatments(e: Evidence) -> tuple[Value, tuple[int, ...]]:
-    wanted = [words for item in e.scenario.plan.treatment if (words := telling(item))]
+    wanted = [item for item in map(item_of, e.scenario.plan.treatment) if item.words]
     if not wanted:
         return None, ()
-    said = telling("\n".join((e.plan.treatment, e.plan.text)))
-    got = sum(3 * len(words & said) >= len(words) for words in wanted)
+    said = said_in((e.plan.treatment, e.plan.text))
+    got = sum(has(said, item) for item in wanted)
     return got / len(wanted), (e.final[0],) if e.final and got else ()
 
 

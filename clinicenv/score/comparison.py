@@ -56,6 +56,8 @@ class Comparison:
 
     mark: str
     reference: str
+    chosen: bool
+    """whether the reference is the best arm of the same data, so that p and q are too small"""
     rows: tuple[ComparedRow, ...]
     scenarios: int
     left_out: tuple[str, ...]
@@ -67,7 +69,12 @@ class Comparison:
 
 
 def compare(
-    values: Values, mark: str, binary: bool, reference: str | None = None, seed: int = 0
+    values: Values,
+    mark: str,
+    binary: bool,
+    reference: str | None = None,
+    seed: int = 0,
+    lower_is_better: bool = False,
 ) -> Comparison:
     """The comparison; the reference is the best arm unless named. ValueError where nothing is common."""
     np = need_stats()
@@ -78,15 +85,18 @@ def compare(
     every = set().union(*(set(found) for found in values.values()))
     table = np.array([[mean(values[arm][s]) for arm in arms] for s in common])
     means = resampled(table, seed)
-    ranks = rank_intervals(means)
-    first = arms.index(reference) if reference else int(table.mean(axis=0).argmax())
+    sign = -1 if lower_is_better else 1
+    alone = len(common) < 2  # of one scenario nothing can be said of others
+    ranks = [(1, len(arms))] * len(arms) if alone else rank_intervals(sign * means)
+    first = arms.index(reference) if reference else int((sign * table.mean(axis=0)).argmax())
     repeats = min(len(values[arm][s]) for arm in arms for s in common)
+    single = max(len(values[arm][s]) for arm in arms for s in common) == 1
     rows, ps = [], []
     for n, arm in enumerate(arms):
         own_mean = float(table[:, n].mean())
         low, high = wilson(own_mean, len(common)) if binary else interval(means[:, n], len(common))
         change = table[:, n] - table[:, first]
-        p = None if n == first else _p(change, binary and repeats == 1)
+        p = None if n == first else _p(change, binary and single)
         ps.append(p)
         d_low, d_high = interval(means[:, n] - means[:, first], len(common))
         own = n == first
@@ -105,7 +115,9 @@ def compare(
                 difference_high=None if own else d_high,
                 p=p,
                 q=None,
-                all_k=_all_right(values[arm], common, repeats) if binary and repeats > 1 else None,
+                all_k=_all_right(values[arm], common, repeats)
+                if binary and repeats > 1 and not lower_is_better
+                else None,
                 k=repeats,
             )
         )
@@ -116,7 +128,8 @@ def compare(
     return Comparison(
         mark=mark,
         reference=arms[first],
-        rows=tuple(sorted(rows, key=lambda row: -row.mean)),
+        rows=tuple(sorted(rows, key=lambda row: -sign * row.mean)),
+        chosen=reference is None,
         scenarios=len(common),
         left_out=tuple(sorted(every - set(common))),
         discordant=share,

@@ -24,6 +24,14 @@ contradicted or told in place of others; share of the questions that it could ha
 BINARY = frozenset({"correct", "undecided", "no_diagnosis", *(f"top_{k}" for k in TOP)})
 """Marks that are yes or no."""
 
+LOWER_IS_BETTER = frozenset({
+    "rank", "undecided", "no_diagnosis", "low_value", "harmful", "harm", "questions", "repeats", "turns",
+    "minutes", "tests", "cost", *PATIENT,
+})  # fmt: skip
+
+OF_A_WORK_UP = frozenset(PROCESS) - {"safety_net", "communication", "questions", "repeats", "goals"}
+"""Marks that a difficult conversation has not; a question has none of the process's."""
+
 MARKS = (
     "correct", "score", "net", *(f"top_{k}" for k in TOP), "rank", "credit", "undecided", "no_diagnosis",
     *PROCESS, "turns", "minutes", "tests", "cost", *PATIENT,
@@ -43,7 +51,10 @@ def marks_of(scenario: Scenario, trajectory: Trajectory) -> dict[str, float | No
     found: dict[str, float | None] = dict.fromkeys(MARKS)
     found |= {"score": whole.score, "net": whole.net, "turns": outcome.turns, "minutes": outcome.minutes}
     found |= {"tests": outcome.tests, "cost": outcome.cost}
-    found |= {name: getattr(done, name).value for name in PROCESS} | _patient(scenario, trajectory)
+    kept = PROCESS if scenario.task == "diagnose" else [p for p in PROCESS if p not in OF_A_WORK_UP]
+    found |= _patient(scenario, trajectory)
+    if scenario.task != "question":
+        found |= {name: getattr(done, name).value for name in kept}
     if scenario.task == "question":
         found["correct"] = float(bool(verdict.answer_correct))
     elif scenario.task == "diagnose":

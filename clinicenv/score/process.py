@@ -4,14 +4,16 @@ All of it is read from the scenario and the log. A share is None where the scena
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
-from clinicenv.clinic.conditions import AGAINST, gather, met_by
+from clinicenv.clinic.conditions import Shown, gather, met_by
 from clinicenv.clinic.names import same_diagnosis, stems
-from clinicenv.events import PLAN_FIELDS, Diagnose, Event, Heard, Plan, Report, Role, Say, Trajectory
-from clinicenv.scenario import MustNotMiss, Scenario
+from clinicenv.events import PLAN_FIELDS, Diagnose, Event, Heard, Report, Role, Say, Trajectory
+from clinicenv.scenario import ChecklistItem, MustNotMiss, Scenario
 
 VITALS = "vitals"
 
@@ -151,12 +153,23 @@ def _addressed(danger: MustNotMiss, done: dict[str, int], final: Event | None) -
     return seen
 
 
+class Item(NamedTuple):
+    """A thing that a plan should have: its telling words, and whether it advises against something."""
+
+    words: frozenset[str]
+    against: bool
+
+
+def item_of(text: str) -> Item:
+    return Item(telling(text), bool(_AGAINST.search(text)))
+
+
 @lru_cache(maxsize=4096)
-def _wanted(scenario: Scenario) -> tuple[frozenset[str], ...]:
-    """The telling words of each item of the authors' plan."""
+def _wanted(scenario: Scenario) -> tuple[Item, ...]:
+    """The items of the authors' plan."""
     plan = scenario.plan
-    items = (*plan.immediate, *plan.treatment, *plan.referral)
-    return tuple(words for item in items if (words := telling(item)))
+    items = map(item_of, (*plan.immediate, *plan.treatment, *plan.referral))
+    return tuple(item for item in items if item.words)
 
 
 _SMALL = frozenset({
@@ -171,41 +184,100 @@ def telling(text: str) -> frozenset[str]:
     return frozenset(w for w in stems(text) if len(w) > 2) - _SMALL
 
 
+MOST_WORDS = 30
+"""Telling words of a sentence that count: a list of all that might be wanted is no plan."""
+
+_SENTENCE = re.compile(r"[.;\n]")
+_AGAINST = re.compile(
+    r"\b(?:no|not|avoid\w*|without|stop\w*|never|withhold\w*|hold|none|cannot|defer\w*|refrain\w*|harmful"
+    r"|contraindicated|unnecessary|ruled out|against|\w+n['\u2019]t)\b",
+    re.IGNORECASE,
+)
+_AT_ONCE = re.compile(
+    r"\b(?:without (?:any )?delay|(?:do not|don['\u2019]t) (?:wait|delay)|no delay)\b", re.IGNORECASE
+)
+
+
+class Said(NamedTuple):
+    """A sentence of a plan, its telling words, and whether it advises against something."""
+
+    text: str
+    words: frozenset[str]
+    against: bool
+
+
+def said_in(texts: Iterable[str]) -> list[Said]:
+    """The sentences of some parts of a plan."""
+    whole = (s for text in texts for s in _SENTENCE.split(_AT_ONCE.sub("at once", text)) if s.strip())
+    return [Said(s, telling(" ".join(s.split()[:MOST_WORDS])), bool(_AGAINST.search(s))) for s in whole]
+
+
+def has(said: Sequence[Said], item: Item) -> bool:
+    """Whether two neighbouring sentences have two fifths of the item's telling words.
+
+    Sentences that advise against something count only for an item that does so too.
+    """
+    every = [s.words for s in said if item.against or not s.against]
+    near = [*every[-1:], *(a | b for a, b in pairwise(every))]
+    return any(5 * len(item.words & words) >= 2 * len(item.words) for words in near)
+
+
 def _planned(scenario: Scenario, final: Event | None) -> Mark:
-    """An item is in the plan when a third of its telling words are, and at least one."""
     wanted = _wanted(scenario)
-    said = telling(_text(final)) if final else frozenset()
-    got = [words for words in wanted if 3 * len(words & said) >= len(words)]
+    said = said_in(_parts(final)) if final else []
+    got = [item for item in wanted if has(said, item)]
     events = (final.n,) if final and got else ()
     return Mark(len(got) / len(wanted) if wanted else None, len(wanted), events)
 
 
-def _text(final: Event) -> str:
+def _parts(final: Event) -> list[str]:
     assert isinstance(final.what, Diagnose)
-    return "\n".join(_parts(final.what.plan))
+    plan = final.what.plan
+    return [text for name in ("text", *PLAN_FIELDS) if (text := getattr(plan, name))]
 
 
-def _parts(plan: Plan) -> Iterator[str]:
-    yield from (text for name in ("text", *PLAN_FIELDS) if (text := getattr(plan, name)))
+_BESIDE = re.compile(
+    r"\b(?:as|before|without|while|for|with|unless|until|in|after|when|if|other than)\b.*", re.IGNORECASE
+)
+"""What is said beside the thing that must be avoided: when, for whom, why."""
 
-
-_SENTENCE = re.compile(r"[.;\n]")
+_AFTER = re.compile(
+    r"\b(?:contraindicated|harmful|ruled out|unnecessary"
+    r"|(?:not|never) (?:be )?(?:indicated|needed|given|used))\b",
+    re.IGNORECASE,
+)
 
 
 def _harm(scenario: Scenario, final: Event | None) -> Mark:
-    """What must be avoided counts where a sentence of the plan has all its telling words and does not advise
-    against it."""
-    if final is None or not isinstance(final.what, Diagnose):
+    """What must be avoided counts where a sentence of the plan names it and does not advise against it."""
+    if final is None:
         return Mark(0)
-    sentences = [s for text in _parts(final.what.plan) for s in _SENTENCE.split(text)]
-    met = [a for a in scenario.plan.avoid if any(_advises(sentence, a.item) for sentence in sentences)]
+    said = said_in(_parts(final))
+    met = [
+        a
+        for a in scenario.plan.avoid
+        if any(_advised(s, words) for words in _avoided(scenario, a.item) for s in said)
+    ]
     return Mark(sum(a.harm for a in met), 1, (final.n,) if met else ())
 
 
-def _advises(sentence: str, item: str) -> bool:
-    words = telling(item)
-    against = set(AGAINST.findall(sentence.lower())) - set(AGAINST.findall(item.lower()))
-    return bool(words) and words <= telling(sentence) and not against
+@lru_cache(maxsize=4096)
+def _avoided(scenario: Scenario, item: str) -> tuple[frozenset[str], ...]:
+    """The telling words of each thing that an item names, without what stands beside it; with that, where the
+    authors' own plan has the thing at another time or for another reason."""
+    bare = _BESIDE.sub("", item).strip()
+    things = [words for part in re.split(r"\bor\b|,|/", bare) if (words := telling(part))]
+    own = telling(" ".join((*scenario.plan.immediate, *scenario.plan.treatment, *scenario.plan.referral)))
+    return tuple(words for words in things if not words <= own) or (telling(item),)
+
+
+def _advised(said: Said, words: frozenset[str]) -> bool:
+    """Whether a sentence names a thing with no word against it, before it or behind."""
+    if not words or not words <= said.words:
+        return False
+    tokens = said.text.split()
+    first = next((n for n, token in enumerate(tokens) if telling(token) & words), 0)
+    return not _AGAINST.search(" ".join(tokens[max(0, first - 8) : first])) and not _AFTER.search(said.text)
 
 
 def _safety_net(acts: dict[str, int], final: Event | None) -> Mark:
@@ -242,7 +314,30 @@ def _goals(scenario: Scenario, trajectory: Trajectory) -> Mark:
 
 
 def _checklist(scenario: Scenario, trajectory: Trajectory) -> Mark:
+    """Points of the items that are met in time, and before what they must come before."""
     whole = sum(item.points for item in scenario.checklist)
     shown = gather(trajectory.events)
-    got = sum(i.points for i in scenario.checklist if met_by(scenario, shown, i.met_by))
+    got = sum(
+        item.points
+        for item in scenario.checklist
+        if met_by(scenario, _until(trajectory, item.max_turn) if item.max_turn else shown, item.met_by)
+        and (item.before is None or _comes_first(scenario, trajectory, item))
+    )
     return Mark(got / whole if whole else None, whole)
+
+
+def _until(trajectory: Trajectory, turn: int) -> Shown:
+    return gather(e for e in trajectory.events if e.turn <= turn)
+
+
+def _comes_first(scenario: Scenario, trajectory: Trajectory, item: ChecklistItem) -> bool:
+    """Whether the item is met no later than the one that it must come before, if that is met at all."""
+    later = next((i for i in scenario.checklist if i.id == item.before), None)
+    if later is None or not met_by(scenario, gather(trajectory.events), later.met_by):
+        return True
+    last = trajectory.events[-1].turn
+    return next(
+        met_by(scenario, _until(trajectory, turn), item.met_by)
+        for turn in range(last + 1)
+        if met_by(scenario, _until(trajectory, turn), later.met_by)
+    )

@@ -200,3 +200,18 @@ def test_several_processes_find_what_one_does(
     monkeypatch.setattr(scoring, "BATCH", 5)
     assert run(capsys, "score", first, "--json")[1] == alone
     assert run(capsys, "score", first, "--rubric", "amie-patient-26", "--json")[1] == rated
+
+
+def test_the_cheapest_comes_first_where_less_is_better(
+    capsys: pytest.CaptureFixture[str], first: Path
+) -> None:
+    data = json.loads(run(capsys, "compare", first, "--mark", "cost", "--format", "json")[1])
+    rows = data["comparisons"][0]["rows"]
+    assert [row["arm"] for row in rows] == ["guess", "scripted"]
+    assert rows[0]["mean"] < rows[1]["mean"]
+
+
+def test_one_run_is_not_compared_with_itself(capsys: pytest.CaptureFixture[str], first: Path) -> None:
+    code, out, err = run(capsys, "compare", first, first)
+    assert (code, out) == (2, "")
+    assert "twice" in err

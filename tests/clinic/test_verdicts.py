@@ -264,3 +264,25 @@ def test_goals_that_are_met_are_named() -> None:
         {"id": "clear", "text": "Explains", "met_by": {"all": [{"act": "explain"}]}},
     ]
     assert judge(case(task="communicate", goals=goals), TALK).goals_met == ("kind",)
+
+
+# What must not earn credit
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "?",
+        "-",
+        "(50%)",
+        "word " * 12_000,
+        "One of: migraine, gout, pulmonary embolism, asthma",
+        "it isn't pulmonary embolism",
+        "gout (pulmonary embolism)",
+        "migraine or gout or pulmonary embolism or asthma",
+    ],
+    ids=lambda said: said[:20],
+)
+def test_lists_denials_and_noise_earn_nothing(said: str) -> None:
+    _, credit = first(said)
+    assert credit == 0

@@ -200,3 +200,21 @@ def test_top_k_and_rank_say_where_the_right_one_stands() -> None:
     assert (marks["correct"], marks["top_1"], marks["top_3"], marks["rank"]) == (0, 0, 1, 3)
     nothing = marks_of(CASE, played(Leave()))
     assert (nothing["correct"], nothing["no_diagnosis"], nothing["rank"]) == (0, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("plan", "harmful"),
+    [
+        ("Continue ibuprofen.", True),
+        ("Continue ibuprofen without delay.", True),
+        ("Do not continue ibuprofen.", False),
+        ("Continue ibuprofen is contraindicated here.", False),
+        ("Furosemide and oxygen.", False),
+    ],
+)
+def test_harm_is_what_the_plan_advises_and_not_what_it_warns_of(plan: str, harmful: bool) -> None:
+    case = load_scenario("breathless-at-night-01")
+    assert case.answer.diagnosis
+    acts = Diagnose((case.answer.diagnosis.name,), Plan(treatment=plan))
+    mark = process(case, play(case, Cast(doctor=lambda turn: acts))).harm
+    assert (mark.value == 2) is harmful
