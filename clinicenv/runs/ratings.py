@@ -6,6 +6,7 @@ the last one with the rubric's and the rater's present hash counts.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cache, partial
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from clinicenv import clinic, score
+from clinicenv.files import InputError
 from clinicenv.runs.results import Log, compact, read_lines, unreadable
 from clinicenv.runs.scoring import each
-from clinicenv.runs.store import Store
+from clinicenv.runs.store import Store, lock_of
 from clinicenv.score.axes import Rated, rate
 from clinicenv.score.rubric import Rubric
 
@@ -59,17 +61,30 @@ def rate_by_rule(store: Store, rubric: Rubric, keys: Iterable[str]) -> Iterator[
     """The ratings by rule of these consultations, in order; those that are not kept yet are made and kept."""
     wanted = list(keys)
     known = read(store.folder, rubric, RULE, rule_hash())
-    if missing := [key for key in wanted if key not in known]:
-        path = path_of(store.folder, rubric, RULE)
+    if any(key not in known for key in wanted):
+        _rate_the_rest(store, rubric, wanted)
+        known = read(store.folder, rubric, RULE, rule_hash())
+    yield from ((key, known[key]) for key in wanted)
+
+
+def _rate_the_rest(store: Store, rubric: Rubric, keys: Iterable[str]) -> None:
+    path = path_of(store.folder, rubric, RULE)
+    try:
         path.parent.mkdir(exist_ok=True)
+        lock = lock_of(path.parent)
+    except OSError as e:
+        raise InputError(f"cannot be written: {e.strerror}", file=path.parent) from e
+    try:
+        known = read(store.folder, rubric, RULE, rule_hash())  # by now, another process may have rated some
+        missing = [key for key in keys if key not in known]
         log = Log(path)
         try:
             for key, ratings in zip(missing, each(store, missing, partial(rate, rubric)), strict=True):
-                known[key] = ratings
                 log.append(_line(rubric, key, ratings))
         finally:
             log.close()
-    yield from ((key, known[key]) for key in wanted)
+    finally:
+        os.close(lock)
 
 
 def _line(rubric: Rubric, key: str, ratings: Ratings) -> bytes:

@@ -64,7 +64,7 @@ class Store:
         refuse_unasked(folder, resume)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = _lock(folder)
+            lock = lock_of(folder)
         except OSError as e:
             raise InputError(f"cannot be written: {e.strerror}", file=folder) from e
         try:
@@ -298,8 +298,8 @@ def refuse_unasked(folder: Path, resume: bool) -> None:
         raise InputError("is not empty; use --resume to go on with that run, or another --out", file=folder)
 
 
-def _lock(folder: Path) -> int:
-    """The lock of the one writer, which the system gives back even after `kill -9`."""
+def lock_of(folder: Path) -> int:
+    """The lock of a folder's one writer, which the system gives back even after `kill -9`."""
     try:
         import fcntl
     except ImportError as e:
@@ -310,7 +310,7 @@ def _lock(folder: Path) -> int:
     except BlockingIOError as e:
         os.close(lock)
         raise InputError(
-            "another process is writing to this run; wait for it, or give another --out", file=folder
+            "another process is writing to this run; wait for it, or take another folder", file=folder
         ) from e
     return lock
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from clinicenv.cli.main import call
 from clinicenv.runs import scoring
+from clinicenv.runs.store import lock_of
 from clinicenv.score.marks import MARKS
 
 CHEST = ("--scenarios", "group:sharp-chest-pain,group:sudden-headache")
@@ -215,3 +217,19 @@ def test_one_run_is_not_compared_with_itself(capsys: pytest.CaptureFixture[str],
     code, out, err = run(capsys, "compare", first, first)
     assert (code, out) == (2, "")
     assert "twice" in err
+
+
+def test_while_another_process_rates_a_run_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], first: Path
+) -> None:
+    scores = first / "scores"
+    scores.mkdir()
+    lock = lock_of(scores)
+    try:
+        code, out, err = run(capsys, "score", first, "--rubric", "amie-patient-26")
+    finally:
+        os.close(lock)
+    assert (code, out) == (2, "")
+    assert "another process is writing" in err
+    assert not list(scores.glob("*.jsonl"))
+    assert run(capsys, "score", first, "--rubric", "amie-patient-26")[0] == 0
