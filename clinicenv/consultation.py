@@ -48,15 +48,14 @@ from clinicenv.events import (
 from clinicenv.profile import BiasProfile
 from clinicenv.scenario import Scenario
 from clinicenv.view import (
-    AskedOption,
-    DoctorView,
-    MeasurementView,
-    ModeratorView,
-    PatientView,
+    Common,
     View,
-    case_mark,
+    doctor_view,
     for_doctor,
     for_patient,
+    measurement_view,
+    moderator_view,
+    patient_view,
     script_of,
 )
 
@@ -433,80 +432,22 @@ class Consultation:
         return step.legal
 
     def _view(self, role: Role) -> View:
+        common = Common(
+            role=role,
+            turn=self._turn + (role is Role.DOCTOR),
+            max_turns=self._max_turns,
+            events=tuple(self._seen.get(role, ())),
+            profile=self._seats[role].profile,
+        )
         if role is Role.DOCTOR:
-            return self._doctor_view()
+            return doctor_view(self.scenario, common)
         if role is Role.PATIENT:
-            return self._patient_view()
+            hearing = self._hearing
+            locked = hearing.shut.values() if self._sees_locked else ()
+            return patient_view(self._script, hearing.trust, hearing.opened, locked, self._due, common)
         if role is Role.MEASUREMENT:
-            return self._measurement_view(self._orders)
-        return self._moderator_view()
-
-    def _doctor_view(self) -> DoctorView:
-        s, asked = self.scenario, self.scenario.question
-        return DoctorView(
-            role=Role.DOCTOR,
-            turn=self._turn + 1,
-            max_turns=self._max_turns,
-            events=tuple(self._seen[Role.DOCTOR]),
-            profile=self._seats[Role.DOCTOR].profile,
-            task=s.task,
-            site=s.setting.site,
-            position=s.setting.role,
-            resources=s.setting.resources,
-            question=asked.put if asked else None,
-            options=tuple(AskedOption(o.id, o.text) for o in asked.options) if asked else (),
-            age=s.patient.identity.age,
-            sex=s.patient.identity.sex,
-            case=case_mark(s.lineage),
-        )
-
-    def _patient_view(self) -> PatientView:
-        seen, hearing = self._seen[Role.PATIENT], self._hearing
-        return PatientView(
-            role=Role.PATIENT,
-            turn=self._turn,
-            max_turns=self._max_turns,
-            events=tuple(seen),
-            profile=self._seats[Role.PATIENT].profile,
-            script=self._script,
-            trust=hearing.trust,
-            opened=tuple(hearing.opened),
-            locked=tuple(hearing.shut.values()) if self._sees_locked else (),
-            due=tuple(e for e in seen[self._due :] if e.what.type == "heard"),
-        )
-
-    def _measurement_view(self, orders: tuple[Order, ...]) -> MeasurementView:
-        s = self.scenario
-        return MeasurementView(
-            role=Role.MEASUREMENT,
-            turn=self._turn,
-            max_turns=self._max_turns,
-            events=(),
-            profile=self._seats[Role.MEASUREMENT].profile,
-            exam=s.exam,
-            tests=s.shown_tests,
-            images=s.shown_images,
-            unlisted=s.unlisted_tests,
-            sex=s.patient.identity.sex,
-            age=s.patient.identity.age,
-            orders=orders,
-            folder=s.folder,
-        )
-
-    def _moderator_view(self) -> ModeratorView:
-        answer = self.scenario.answer.diagnosis
-        given = next(e.what for e in reversed(self._events) if isinstance(e.what, Diagnose))
-        assert answer
-        return ModeratorView(
-            role=Role.MODERATOR,
-            turn=self._turn,
-            max_turns=self._max_turns,
-            events=(),
-            profile=self._seats[Role.MODERATOR].profile,
-            differential=given.differential,
-            answer=answer.name,
-            synonyms=answer.synonyms,
-        )
+            return measurement_view(self.scenario, self._orders, common)
+        return moderator_view(self.scenario, self._events, common)
 
 
 def _checked(actions: Acted, turn: Turn) -> list[Action]:

@@ -1,10 +1,11 @@
 """What one role may know at this moment: separate frozen objects, the only thing an agent receives."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TypedDict
 
 from clinicenv.events import (
     Diagnose,
@@ -141,8 +142,74 @@ class ModeratorView(View):
     synonyms: tuple[str, ...]
 
 
-_SEEN_BY_DOCTOR = (DoorNote, Report, Say, Leave)
-_SEEN_BY_PATIENT = (Say, Leave, Rate)
+# What a role knows at its turn
+
+
+class Common(TypedDict):
+    """The fields of `View`, which are found alike for all roles."""
+
+    role: Role
+    turn: int
+    max_turns: int
+    events: tuple[Event, ...]
+    profile: BiasProfile
+
+
+def doctor_view(s: Scenario, common: Common) -> DoctorView:
+    """Of the case, only what hangs on the door."""
+    asked = s.question
+    return DoctorView(
+        **common,
+        task=s.task,
+        site=s.setting.site,
+        position=s.setting.role,
+        resources=s.setting.resources,
+        question=asked.put if asked else None,
+        options=tuple(AskedOption(o.id, o.text) for o in asked.options) if asked else (),
+        age=s.patient.identity.age,
+        sex=s.patient.identity.sex,
+        case=case_mark(s.lineage),
+    )
+
+
+def patient_view(
+    script: Script, trust: float, opened: Iterable[Fact], locked: Iterable[Fact], due: int, common: Common
+) -> PatientView:
+    """`locked` are the shut facts that it may see; `due` is the place in its events from which on it
+    has not answered yet."""
+    return PatientView(
+        **common,
+        script=script,
+        trust=trust,
+        opened=tuple(opened),
+        locked=tuple(locked),
+        due=tuple(e for e in common["events"][due:] if isinstance(e.what, Heard)),
+    )
+
+
+def measurement_view(s: Scenario, orders: tuple[Order, ...], common: Common) -> MeasurementView:
+    """All that can be found, and what was ordered."""
+    return MeasurementView(
+        **common,
+        exam=s.exam,
+        tests=s.shown_tests,
+        images=s.shown_images,
+        unlisted=s.unlisted_tests,
+        sex=s.patient.identity.sex,
+        age=s.patient.identity.age,
+        orders=orders,
+        folder=s.folder,
+    )
+
+
+def moderator_view(s: Scenario, events: Sequence[Event], common: Common) -> ModeratorView:
+    """The last diagnosis among the events, and the answer."""
+    given = next(e.what for e in reversed(events) if isinstance(e.what, Diagnose))
+    answer = s.answer.diagnosis
+    assert answer
+    return ModeratorView(
+        **common, differential=given.differential, answer=answer.name, synonyms=answer.synonyms
+    )
 
 
 def script_of(scenario: Scenario, unnamed: frozenset[str] = frozenset()) -> Script:
@@ -168,6 +235,12 @@ def script_of(scenario: Scenario, unnamed: frozenset[str] = frozenset()) -> Scri
         fact_order=tuple(f.id for f in facts),
         unnamed=unnamed,
     )
+
+
+# What a role sees of an event
+
+_SEEN_BY_DOCTOR = (DoorNote, Report, Say, Leave)
+_SEEN_BY_PATIENT = (Say, Leave, Rate)
 
 
 def _numbered(event: Event, n: int) -> Event:
