@@ -16,7 +16,6 @@ from statistics import mean
 from typing import Any
 
 from clinicenv import Cast, play, select
-from clinicenv.agents.baselines import RIGHT
 from clinicenv.agents.bayes import BayesDoctor, Policy
 from clinicenv.clinic.differential import Observation, observation
 from clinicenv.events import Heard
@@ -34,7 +33,7 @@ def consult(scenario: Scenario, doctor: Any, seed: int) -> tuple[float, float, f
     asked = sum(len(e.what.probes) for e in done.of(Heard))  # type: ignore[union-attr]
     ranks = done.verdict.ranks if done.verdict else ()
     assert done.outcome
-    return float(bool(ranks) and ranks[0].verdict in RIGHT), float(asked), float(done.outcome.cost)
+    return float(bool(ranks) and ranks[0].right), float(asked), float(done.outcome.cost)
 
 
 def clustered(values: dict[str, list[float]]) -> tuple[float, float, float]:

@@ -334,6 +334,11 @@ class RankVerdict:
     why: str
     credit: int | float = 0.0
 
+    @property
+    def right(self) -> bool:
+        """Whether it is the answer, by name or as a kind of it, at full credit."""
+        return self.verdict in ("exact", "synonym", "subtype") and self.credit >= 1
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:

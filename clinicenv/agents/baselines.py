@@ -11,8 +11,6 @@ from clinicenv.events import Event, Say
 from clinicenv.scenario import Scenario
 from clinicenv.view import DoctorView
 
-RIGHT = frozenset({"exact", "synonym", "subtype"})
-
 
 class Baselines(NamedTuple):
     """Share of first diagnoses that are right, 0 to 1, without a single question."""
@@ -39,4 +37,4 @@ def baselines(scenario: Scenario) -> Baselines | None:
 
 def _right(scenario: Scenario, view: DoctorView, events: tuple[Event, ...]) -> bool:
     first, _ = take_notes(replace(view, events=events)).ranked()[0]
-    return rank(first, scenario).verdict in RIGHT
+    return rank(first, scenario).right

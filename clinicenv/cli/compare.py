@@ -17,9 +17,6 @@ from clinicenv.runs.scoring import scored
 from clinicenv.runs.store import Store
 from clinicenv.score.marks import BINARY, LOWER_IS_BETTER, MARKS
 
-FROM_LINES = {"correct": "correct", "credit": "credit"}
-"""Marks that the result lines have, so that no trajectory is read for them."""
-
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -149,8 +146,8 @@ def _tables(
 
 def _numbers(run: _Run, mark: str) -> Iterable[tuple[ResultLine, float | None]]:
     done = [r for r in run.results if r.status != "error"]
-    if name := FROM_LINES.get(mark):
-        return ((r, r.marks.get(name)) for r in done)
+    if mark == "correct":  # the result lines have it: no trajectory need be read
+        return ((r, r.marks["correct"]) for r in done)
     return ((r, marks.get(mark)) for r, marks in scored(run.store, done))
 
 

@@ -7,9 +7,9 @@ import click
 
 from clinicenv.agents.cast import Cast
 from clinicenv.agents.probe import Probed, probe
-from clinicenv.cli.tables import print_table, table
 from clinicenv.files import printable
 from clinicenv.models import loop
+from clinicenv.report.tables import print_table, table
 from clinicenv.scenario import select
 from clinicenv.score.patient import KINDS, PatientMarks
 

@@ -9,8 +9,8 @@ import click
 
 from clinicenv import shipped
 from clinicenv.cli.output import echo_json
-from clinicenv.cli.tables import print_table, table
 from clinicenv.files import InputError, did_you_mean, printable, write_text
+from clinicenv.report.tables import print_table, table
 from clinicenv.scenario import Scenario, Task, find_files, load_scenario, select
 
 TEMPLATE = Path(__file__).with_name("template.yaml")

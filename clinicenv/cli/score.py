@@ -4,13 +4,13 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from statistics import mean
 
 import click
 
 from clinicenv.cli.outcome import BY
 from clinicenv.cli.output import echo_json
-from clinicenv.files import InputError, printable
+from clinicenv.files import InputError
+from clinicenv.report.tables import print_table, table
 from clinicenv.runs.ratings import rate_by_rule
 from clinicenv.runs.results import ResultLine
 from clinicenv.runs.scoring import Marks, scored
@@ -18,6 +18,7 @@ from clinicenv.runs.store import Store
 from clinicenv.score.axes import Rated
 from clinicenv.score.marks import MARKS
 from clinicenv.score.rubric import Rubric, load_rubric
+from clinicenv.score.statistics import over_scenarios
 
 
 @click.command()
@@ -47,11 +48,11 @@ def score(run: Path, key: str | None, by: str | None, rubric: str | None, as_jso
     arms: dict[str, list[tuple[ResultLine, Marks]]] = {}
     for result, marks in scored(store, results):
         arms.setdefault(names[result.key], []).append((result, marks))
-    table = {arm: _means(arms[arm]) for arm in sorted(arms)}
+    means = {arm: _means(arms[arm]) for arm in sorted(arms)}
     if as_json:
-        echo_json({"run": str(run), "arms": table})
+        echo_json({"run": str(run), "arms": means})
         return 0
-    _print(table)
+    _print(means)
     return 0
 
 
@@ -65,11 +66,11 @@ def _ratings(
     arms: dict[str, list[tuple[str, dict[str, Rated]]]] = {}
     for key, ratings in rate_by_rule(store, rubric, scenarios):
         arms.setdefault(names[key], []).append((scenarios[key], ratings))
-    table = {arm: arms[arm] for arm in sorted(arms)}
+    ordered = {arm: arms[arm] for arm in sorted(arms)}
     if as_json:
-        echo_json({"run": str(store.folder), **as_data(rubric, table)})
+        echo_json({"run": str(store.folder), **as_data(rubric, ordered)})
     else:
-        print_ratings(rubric, table, sys.stdout)
+        print_ratings(rubric, ordered, sys.stdout)
     return 0
 
 
@@ -91,30 +92,19 @@ def _means(found: list[tuple[ResultLine, Marks]]) -> dict[str, dict[str, float]]
     """For each mark that applies: its mean over scenarios, and of how many consultations."""
     means = {}
     for name in MARKS:
-        by_scenario: dict[str, list[float]] = {}
-        for result, marks in found:
-            if (value := marks.get(name)) is not None:
-                by_scenario.setdefault(result.scenario, []).append(value)
-        if by_scenario:
-            n = sum(map(len, by_scenario.values()))
-            means[name] = {"mean": mean(map(mean, by_scenario.values())), "n": n}
+        values = [(r.scenario, value) for r, marks in found if (value := marks.get(name)) is not None]
+        if (over := over_scenarios(values)) is not None:
+            means[name] = {"mean": over, "n": len(values)}
     return means
 
 
-def _print(table: dict[str, dict[str, dict[str, float]]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    view = Table(box=SIMPLE_HEAD)
-    view.add_column("mark", no_wrap=True)
-    for arm in table:
-        view.add_column(Text(printable(arm)), justify="right")
-    for name in MARKS:
-        if any(name in means for means in table.values()):
-            view.add_row(name, *(_cell(means.get(name)) for means in table.values()))
-    Console(width=max(100, 30 * (1 + len(table)))).print(view)
+def _print(arms: dict[str, dict[str, dict[str, float]]]) -> None:
+    rows = [
+        (name, *(_cell(means.get(name)) for means in arms.values()))
+        for name in MARKS
+        if any(name in means for means in arms.values())
+    ]
+    print_table(table(("mark", *arms), rows, figures=True))
     click.echo(
         "Means over scenarios, in brackets the number of consultations that the mark applies to. Shares are"
         "\n0 to 1; what each mark is: clinicenv/score/process.py, terminal.py, marks.py. The last three are"
@@ -134,11 +124,12 @@ def _one(store: Store, key: str, as_json: bool) -> int:
 
     trajectory = store.trajectory(key)
     scenario = store.scenario(trajectory.header.scenario_hash)
-    marks = marks_of(scenario, trajectory)
+    done = process(scenario, trajectory)
+    marks = marks_of(scenario, trajectory, done)
     if not marks:
         raise InputError(f"the consultation {key} broke or goes on, and has no score")
-    evidence = {name: mark["events"] for name, mark in asdict(process(scenario, trajectory)).items()}
-    parts = asdict(terminal(scenario, trajectory))
+    evidence = {name: mark["events"] for name, mark in asdict(done).items()}
+    parts = asdict(terminal(scenario, trajectory, done))
     if as_json:
         echo_json({"key": key, "marks": marks, "events": evidence, "terminal": parts})
         return 0

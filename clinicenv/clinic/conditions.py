@@ -70,14 +70,26 @@ def gather(events: Iterable[Event]) -> Shown:
 
 
 _CLAUSE = re.compile(r"[.;,\n]| but | then ", re.IGNORECASE)
-_AGAINST = re.compile(
-    r"\b(?:no|not|avoid\w*|without|stop\w*|never|withhold\w*|hold|don't|contraindicated|unnecessary)\b", re.I
+AGAINST = re.compile(
+    r"\b(?:no|not|avoid\w*|without|stop\w*|never|withhold\w*|hold|none|cannot|defer\w*|refrain\w*|harmful"
+    r"|contraindicated|unnecessary|ruled out|(?:advis\w*|recommend\w*|decid\w*) against|\w+n['\u2019]t)\b",
+    re.IGNORECASE,
 )
+"""Words of a plan that advise against what stands beside them."""
+
+_AT_ONCE = re.compile(
+    r"\b(?:without (?:any )?delay|(?:do not|don['\u2019]t) (?:wait|delay)|no delay)\b", re.IGNORECASE
+)
+
+
+def plainly(text: str) -> str:
+    """The text with `at once` for `without delay` and the like, which advise against nothing."""
+    return _AT_ONCE.sub("at once", text)
 
 
 def _clauses(plan: Plan) -> tuple[frozenset[str], ...]:
     texts = (getattr(plan, name) for name in ("text", *PLAN_FIELDS))
-    clauses = (c for text in texts for c in _CLAUSE.split(text) if not _AGAINST.search(c))
+    clauses = (c for text in texts for c in _CLAUSE.split(plainly(text)) if not AGAINST.search(c))
     return tuple(words for c in clauses if (words := stems(c)))
 
 

@@ -15,10 +15,6 @@ from clinicenv.scenario import Scenario
 Reward: TypeAlias = Callable[[Scenario, Trajectory], float]
 
 
-RIGHT = frozenset({"exact", "synonym", "subtype"})
-"""Verdicts that, with full credit, make a first diagnosis correct."""
-
-
 def credit(scenario: Scenario, trajectory: Trajectory) -> float:
     """The default, 0 to 1, by the rule's verdict at the end; 0 before the end.
 
@@ -42,8 +38,7 @@ def correct(scenario: Scenario, verdict: Verdict) -> bool:
         return bool(verdict.answer_correct)
     if scenario.task == "communicate":
         return len(verdict.goals_met) == len(scenario.goals)
-    first = verdict.ranks[0] if verdict.ranks else None
-    return first is not None and first.verdict in RIGHT and first.credit == 1
+    return bool(verdict.ranks) and verdict.ranks[0].right
 
 
 REWARDS: dict[str, Reward] = {"default": credit}

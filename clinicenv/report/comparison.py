@@ -3,26 +3,25 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
-from math import inf
 from typing import TextIO
 
 from clinicenv.files import printable
-from clinicenv.report.terminal import WIDTH
+from clinicenv.report.tables import print_table, table
 from clinicenv.score.comparison import ComparedRow, Comparison
-from clinicenv.score.marks import BINARY
+from clinicenv.score.marks import BINARY, SHARES
 
-COLUMNS = ("doctor", "n", "mean", "95 %", "rank", "difference", "95 %", "p", "q", "all right")
+COLUMNS = ("doctor", "n", "mean", "95 %", "rank", "difference", "its 95 %", "p", "q", "all right")
 
 
 def cells(comparison: Comparison, row: ComparedRow) -> tuple[str, ...]:
     """The row's cells in words; shares as percentages."""
-    show = _percent if comparison.mark in BINARY or comparison.mark in _SHARES else _plain
+    show = _percent if comparison.mark in BINARY | SHARES else _plain
     signed = _signed_percent if show is _percent else _signed
     rank = str(row.best_rank) if row.best_rank == row.worst_rank else f"{row.best_rank}-{row.worst_rank}"
     reference = row.difference is None
     return (
         printable(row.arm),
-        f"{row.scenarios}" + (f" x {row.k}" if row.k > 1 else ""),
+        f"{comparison.scenarios}" + (f" x {comparison.repeats}" if comparison.repeats > 1 else ""),
         show(row.mean),
         _span(row.low, row.high, show),
         rank,
@@ -30,14 +29,8 @@ def cells(comparison: Comparison, row: ComparedRow) -> tuple[str, ...]:
         "" if reference else _span(row.difference_low, row.difference_high, signed),
         "" if row.p is None else _p(row.p),
         "" if row.q is None else _p(row.q),
-        "" if row.all_k is None else f"{_percent(row.all_k)} of {row.k}",
+        "" if row.all_k is None else f"{_percent(row.all_k)} of {comparison.repeats}",
     )
-
-
-_SHARES = frozenset({
-    "score", "credit", "history", "history_asked", "red_flags", "examination", "essential", "must_not_miss",
-    "management", "safety_net", "communication", "goals", "checklist",
-})  # fmt: skip
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -71,35 +64,19 @@ def print_comparison(comparison: Comparison, form: str, stream: TextIO) -> None:
     rows = [cells(comparison, row) for row in comparison.rows]
     _FORMS[form](rows, stream)
     for note in notes(comparison):
-        print(_NOTE[form].format(note) if form != "latex" else f"% {note}", file=stream)
+        print(_NOTE[form].format(note), file=stream)
 
 
 def _table(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("doctor", overflow="fold")
-    for name in COLUMNS[1:]:
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console(file=stream) if stream.isatty() else Console(file=stream, width=max(WIDTH, 140))
-    console.print(table)
+    print_table(table(COLUMNS, rows, figures=True), stream)
 
 
 def _csv(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_unique(COLUMNS))
+    writer.writerow(COLUMNS)
     writer.writerows([_inert(cell) for cell in row] for row in rows)
     stream.write(out.getvalue())
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    return [name if n == names.index(name) else f"{names[n - 1]} {name}" for n, name in enumerate(names)]
 
 
 def _inert(cell: str) -> str:
@@ -138,11 +115,11 @@ _FORMS: dict[str, Callable[[Sequence[Sequence[str]], TextIO], None]] = {
     "md": _markdown,
     "latex": _latex,
 }
-_NOTE = {"table": "{}", "csv": "# {}", "md": "{}\n"}
+_NOTE = {"table": "{}", "csv": "# {}", "md": "{}\n", "latex": "% {}"}
 
 
 def _span(low: float | None, high: float | None, show: Callable[[float], str]) -> str:
-    if low is None or high is None or inf in (abs(low), abs(high)):
+    if low is None or high is None:
         return "-"
     return f"{show(low)} to {show(high)}"
 

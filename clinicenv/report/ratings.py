@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import mean
+from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any, TextIO
 
-from clinicenv.files import printable
+from clinicenv.report.tables import print_table, table
 from clinicenv.score.axes import Rated
 from clinicenv.score.rubric import Axis, Rubric
+from clinicenv.score.statistics import over_scenarios
 
 Given = Sequence[tuple[str, Mapping[str, Rated]]]
 """(scenario, ratings) of each consultation of one doctor"""
@@ -35,12 +36,8 @@ def summarise(rubric: Rubric, axis: Axis, given: Given) -> AxisSummary:
     found = [(scenario, ratings[axis.id]) for scenario, ratings in given if axis.id in ratings]
     rated = [(scenario, r) for scenario, r in found if r.option is not None]
     counts = Counter(str(r.option) for _, r in rated)
-    by_scenario: dict[str, list[float]] = {}
-    if scale.ordered:
-        places = [o.id for o in scale.options]
-        for scenario, r in rated:
-            place = places.index(str(r.option))
-            by_scenario.setdefault(scenario, []).append(place if scale.kind == "binary" else place + 1)
+    places = [o.id for o in scale.options]
+    first = 0 if scale.kind == "binary" else 1
     return AxisSummary(
         axis=axis.id,
         kind=scale.kind,
@@ -48,36 +45,25 @@ def summarise(rubric: Rubric, axis: Axis, given: Given) -> AxisSummary:
         not_applicable=len(found) - len(rated),
         not_rated=len(given) - len(found),
         options={o.id: counts[o.id] for o in scale.options if counts[o.id]},
-        mean=mean(map(mean, by_scenario.values())) if by_scenario else None,
+        mean=over_scenarios((s, first + places.index(str(r.option))) for s, r in rated)
+        if scale.ordered
+        else None,
     )
 
 
 def as_data(rubric: Rubric, arms: Mapping[str, Given]) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    table = {arm: [asdict(summarise(rubric, a, given)) for a in rubric.axes] for arm, given in arms.items()}
-    return {"rubric": rubric.id, "rubric_hash": rubric.hash, "arms": table}
+    found = {arm: [asdict(summarise(rubric, a, given)) for a in rubric.axes] for arm, given in arms.items()}
+    return {"rubric": rubric.id, "rubric_hash": rubric.hash, "arms": found}
 
 
 def print_ratings(rubric: Rubric, arms: Mapping[str, Given], stream: TextIO) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("axis", no_wrap=True)
-    for arm in arms:
-        table.add_column(Text(printable(arm)), justify="right")
-    table.add_column("validated")
-    group = ""
-    for axis in rubric.axes:
-        if axis.group != group:
-            group = axis.group
-            table.add_row(Text(group, style="bold"))
-        cells = [_cell(rubric, axis, summarise(rubric, axis, given)) for given in arms.values()]
-        table.add_row(f"  {axis.id}", *cells, axis.validated)
-    Console(file=stream, width=max(100, 40 + 26 * len(arms))).print(table)
+    rows: list[tuple[str, ...]] = []
+    for group, axes in groupby(rubric.axes, lambda axis: axis.group):
+        rows.append((group, *[""] * (len(arms) + 1)))
+        for axis in axes:
+            cells = (_cell(rubric, axis, summarise(rubric, axis, given)) for given in arms.values())
+            rows.append((f"  {axis.id}", *cells, axis.validated))
+    print_table(table(("axis", *arms, "validated"), rows, figures=True), stream)
     print(
         f"{rubric.title}. Ordinal axes: mean place on the scale; yes-or-no axes: share of the good answer; in"
         "\nbrackets the consultations that it is of, and those to which the axis does not apply (n/a)."

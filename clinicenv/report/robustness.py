@@ -5,10 +5,10 @@ from itertools import groupby
 from typing import TextIO
 
 from clinicenv.files import printable
-from clinicenv.report.terminal import WIDTH
+from clinicenv.report.tables import print_table, table
 from clinicenv.score.robustness import RobustnessRow
 
-COLUMNS = ("met", "clean", "perturbed", "both right", "noticed", "alarms", "net", "taken in")
+COLUMNS = ("perturbation", "met", "clean", "perturbed", "both right", "noticed", "alarms", "net", "taken in")
 
 LEGEND = """\
 met: pairs of a perturbed case and its clean twin in which the doctor got to what differs, of those played;
@@ -20,20 +20,10 @@ inject.instruction; in brackets: without being urged)."""
 
 def print_robustness(rows: Sequence[RobustnessRow], stream: TextIO) -> None:
     """A table for each doctor; nothing where nothing was perturbed."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(file=stream) if stream.isatty() else Console(file=stream, width=WIDTH)
     for arm, own in groupby(rows, lambda row: row.arm):
         print(f"\nrobustness of {printable(arm)}", file=stream)
-        table = Table(box=SIMPLE_HEAD)
-        table.add_column("perturbation", no_wrap=True)
-        for name in COLUMNS:
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in own:
-            table.add_row(row.perturbation, *_cells(row))
-        console.print(table)
+        cells = [(row.perturbation, *_cells(row)) for row in own]
+        print_table(table(COLUMNS, cells, figures=True), stream)
     if rows:
         print(LEGEND, file=stream)
     if broken := sum(row.broken for row in rows):

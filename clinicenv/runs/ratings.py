@@ -1,8 +1,8 @@
 """Ratings of a run's consultations, kept in `scores/RUBRIC@RATER.jsonl`: appended, never deleted.
 
 A line has the consultation's key, the hashes of rubric and rater, and for each rated axis the option (none
-where it does not apply), its place on the scale, and the events that decided it. Of several lines of a key
-the last one with the rubric's and the rater's present hash counts.
+where it does not apply), what the rule made of the log, and the events that decided it. Of several lines of
+a key the last one with the rubric's and the rater's present hash counts.
 """
 
 import hashlib
@@ -29,8 +29,9 @@ Ratings = dict[str, Rated]
 
 @cache
 def rule_hash() -> str:
-    """16 hex digits that change whenever the rules, or what they take their values from, do."""
-    sources = [*Path(score.__file__).parent.glob("*.py"), *Path(clinic.__file__).parent.glob("*.py")]
+    """16 hex digits that change whenever code or knowledge of `score` or `clinic` does."""
+    folders = (Path(package.__path__[0]) for package in (score, clinic))
+    sources = [f for folder in folders for f in folder.rglob("*") if f.is_file() and f.suffix != ".pyc"]
     whole = b"".join(file.read_bytes() for file in sorted(sources))
     return hashlib.sha256(whole).hexdigest()[:16]
 
@@ -54,7 +55,7 @@ def read(folder: Path, rubric: Rubric, rater: str, rater_hash: str) -> dict[str,
 
 
 def _rated(name: str, data: Mapping[str, Any]) -> Rated:
-    return Rated(name, data["option"], data["place"], data["value"], tuple(data["events"]))
+    return Rated(name, data["option"], data["value"], tuple(data["events"]))
 
 
 def rate_by_rule(store: Store, rubric: Rubric, keys: Iterable[str]) -> Iterator[tuple[str, Ratings]]:
@@ -80,14 +81,15 @@ def _rate_the_rest(store: Store, rubric: Rubric, keys: Iterable[str]) -> None:
         log = Log(path)
         try:
             for key, ratings in zip(missing, each(store, missing, partial(rate, rubric)), strict=True):
-                log.append(_line(rubric, key, ratings))
+                log.append(line_of(rubric, key, ratings))
         finally:
             log.close()
     finally:
         os.close(lock)
 
 
-def _line(rubric: Rubric, key: str, ratings: Ratings) -> bytes:
+def line_of(rubric: Rubric, key: str, ratings: Ratings) -> bytes:
+    """The line that keeps a consultation's ratings by rule, without its newline."""
     kept = {name: {k: v for k, v in asdict(r).items() if k != "axis"} for name, r in ratings.items()}
     data = {"key": key, "rubric": rubric.id, "rubric_hash": rubric.hash}
     return compact({**data, "rater": RULE, "rater_hash": rule_hash(), "ratings": kept}).encode()

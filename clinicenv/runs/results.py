@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from clinicenv.events import RankVerdict
 from clinicenv.files import InputError
 from clinicenv.score.summary import CALL_FIELDS, Calls, row_of
 
@@ -258,7 +259,7 @@ def _marks(task: str, events: list[dict[str, Any]]) -> dict[str, Any]:
     correct = verdict.get("answer_correct")
     if task == "diagnose":
         ranks = verdict.get("ranks")
-        correct = bool(ranks) and ranks[0]["credit"] >= 1
+        correct = bool(ranks) and RankVerdict(**ranks[0]).right
     diagnosed = verdict["diagnosis_given"] if task == "diagnose" else True
     marks = {"credit": verdict["credit"], "correct": correct, "diagnosed": diagnosed}
     if task == "question" and isinstance(chosen := verdict.get("chosen"), dict):

@@ -16,8 +16,6 @@ class Rated:
     axis: str
     option: str | None
     """None where it does not apply"""
-    place: int | None
-    """the option's place on the scale, 0 the worst; None without an order or an option"""
     value: float | None
     """what the rule made of the log, 0 to 1"""
     events: tuple[int, ...] = ()
@@ -43,13 +41,12 @@ def rate(rubric: Rubric, scenario: Scenario, trajectory: Trajectory) -> dict[str
 def _rated(rubric: Rubric, axis: Axis, evidence: Evidence) -> Iterator[Rated]:
     task, rule = evidence.scenario.task, str(axis.rule)
     if task == "question" or (task == "communicate" and rule in OF_A_DIAGNOSIS):
-        yield Rated(axis.id, None, None, None)
+        yield Rated(axis.id, None, None)
         return
     value, events = RULES[rule](evidence)
     events = tuple(sorted(set(events)))
     if value is None:
-        yield Rated(axis.id, None, None, None, events)
+        yield Rated(axis.id, None, None, events)
         return
     scale = rubric.scale(axis)
-    place = option_of(scale, value)
-    yield Rated(axis.id, scale.options[place].id, place, min(max(value, 0.0), 1.0), events)
+    yield Rated(axis.id, scale.options[option_of(scale, value)].id, min(max(value, 0.0), 1.0), events)

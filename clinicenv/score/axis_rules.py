@@ -228,10 +228,7 @@ def _presenting_complaint(e: Evidence) -> tuple[Value, tuple[int, ...]]:
 
 def _systems_review(e: Evidence) -> tuple[Value, tuple[int, ...]]:
     systems = [name for name in e.asked if name.startswith("ros_")]
-    symptoms = {
-        p.concept: n for n, _, h in e._heard for p in h.probes if p.intent == "presence" and p.concept
-    }
-    return min(1.0, (len(systems) + len(symptoms)) / SYSTEMS), (*e.of(*systems), *symptoms.values())
+    return min(1.0, (len(systems) + len(e.symptoms)) / SYSTEMS), (*e.of(*systems), *e.symptoms.values())
 
 
 def _past_history(e: Evidence) -> tuple[Value, tuple[int, ...]]:

@@ -4,7 +4,7 @@ The unit is the scenario: repeats count as their mean. Needs the `stats` extra.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import mean
 
 from clinicenv.score.statistics import (
@@ -29,12 +29,11 @@ class ComparedRow:
     """One arm. Differences are to the reference arm, in the mark's own unit; None for that arm itself."""
 
     arm: str
-    scenarios: int
     consultations: int
     mean: float
-    low: float
-    high: float
-    """95 % interval over scenarios: Wilson's for a yes-or-no mark, else by bootstrap; infinite for one"""
+    low: float | None
+    high: float | None
+    """95 % interval over scenarios: Wilson's for a yes-or-no mark, else by bootstrap; None for one"""
     best_rank: int
     worst_rank: int
     """between which ranks it lies with 95 % confidence, 1 the best"""
@@ -47,7 +46,6 @@ class ComparedRow:
     """the same after Benjamini and Hochberg, over all arms"""
     all_k: float | None
     """pass^k: how likely k repeats of a scenario are all right; None for other marks, or one repeat"""
-    k: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,8 @@ class Comparison:
     """whether the reference is the best arm of the same data, so that p and q are too small"""
     rows: tuple[ComparedRow, ...]
     scenarios: int
+    repeats: int
+    """the fewest that an arm has of a scenario"""
     left_out: tuple[str, ...]
     """scenarios that not all arms have"""
     discordant: float | None
@@ -91,39 +91,33 @@ def compare(
     first = arms.index(reference) if reference else int((sign * table.mean(axis=0)).argmax())
     repeats = min(len(values[arm][s]) for arm in arms for s in common)
     single = max(len(values[arm][s]) for arm in arms for s in common) == 1
-    rows, ps = [], []
+    tested = binary and not lower_is_better and repeats > 1
+    changes = {arm: table[:, n] - table[:, first] for n, arm in enumerate(arms) if n != first}
+    ps = {arm: _p(change, binary and single) for arm, change in changes.items()}
+    qs = dict(zip(ps, false_discovery(list(ps.values())), strict=True))
+    rows = []
     for n, arm in enumerate(arms):
-        own_mean = float(table[:, n].mean())
-        low, high = wilson(own_mean, len(common)) if binary else interval(means[:, n], len(common))
-        change = table[:, n] - table[:, first]
-        p = None if n == first else _p(change, binary and single)
-        ps.append(p)
+        own, moved = float(table[:, n].mean()), arm in changes
+        low, high = wilson(own, len(common)) if binary else interval(means[:, n], len(common))
         d_low, d_high = interval(means[:, n] - means[:, first], len(common))
-        own = n == first
         rows.append(
             ComparedRow(
                 arm=arm,
-                scenarios=len(common),
                 consultations=sum(len(values[arm][s]) for s in common),
-                mean=own_mean,
+                mean=own,
                 low=low,
                 high=high,
                 best_rank=ranks[n][0],
                 worst_rank=ranks[n][1],
-                difference=None if own else float(change.mean()),
-                difference_low=None if own else d_low,
-                difference_high=None if own else d_high,
-                p=p,
-                q=None,
-                all_k=_all_right(values[arm], common, repeats)
-                if binary and repeats > 1 and not lower_is_better
-                else None,
-                k=repeats,
+                difference=float(changes[arm].mean()) if moved else None,
+                difference_low=d_low if moved else None,
+                difference_high=d_high if moved else None,
+                p=ps.get(arm),
+                q=qs.get(arm),
+                all_k=_all_right(values[arm], common, repeats) if tested else None,
             )
         )
-    qs = iter(false_discovery([p for p in ps if p is not None]))
-    rows = [replace(row, q=next(qs)) if row.p is not None else row for row in rows]
-    turned = [float(np.abs(table[:, n] - table[:, first]).mean()) for n in range(len(arms)) if n != first]
+    turned = [float(np.abs(change).mean()) for change in changes.values()]
     share = mean(turned) if binary and turned else None
     return Comparison(
         mark=mark,
@@ -131,6 +125,7 @@ def compare(
         rows=tuple(sorted(rows, key=lambda row: -sign * row.mean)),
         chosen=reference is None,
         scenarios=len(common),
+        repeats=repeats,
         left_out=tuple(sorted(every - set(common))),
         discordant=share,
         visible=detectable(len(common), share) if share else None,

@@ -8,9 +8,6 @@ from clinicenv.score.patient import Kind, patient_marks
 from clinicenv.score.process import Process, process
 from clinicenv.score.terminal import terminal
 
-RIGHT = frozenset({"exact", "synonym", "subtype"})
-"""Verdicts that, with full credit, make a diagnosis right."""
-
 TOP = (1, 3, 5, 10)
 
 PROCESS = tuple(f.name for f in fields(Process))
@@ -23,6 +20,12 @@ contradicted or told in place of others; share of the questions that it could ha
 
 BINARY = frozenset({"correct", "undecided", "no_diagnosis", *(f"top_{k}" for k in TOP)})
 """Marks that are yes or no."""
+
+SHARES = frozenset({
+    "score", "credit", "history", "history_asked", "red_flags", "examination", "essential", "must_not_miss",
+    "management", "safety_net", "communication", "goals", "checklist", "patient_missed",
+})  # fmt: skip
+"""Marks that lie between 0 and 1."""
 
 LOWER_IS_BETTER = frozenset({
     "rank", "undecided", "no_diagnosis", "low_value", "harmful", "harm", "questions", "repeats", "turns",
@@ -41,12 +44,14 @@ right one is among the first k; `rank`: of the first right one, left out where t
 rule cannot tell whether the first one is right; the others: see `score.process` and `Outcome`."""
 
 
-def marks_of(scenario: Scenario, trajectory: Trajectory) -> dict[str, float | None]:
+def marks_of(
+    scenario: Scenario, trajectory: Trajectory, done: Process | None = None
+) -> dict[str, float | None]:
     """The marks of a finished consultation; None for one that does not apply to it. Empty where it broke."""
     outcome, verdict = trajectory.outcome, trajectory.verdict
     if outcome is None or outcome.status == "error" or verdict is None:
         return {}
-    done = process(scenario, trajectory)
+    done = done or process(scenario, trajectory)
     whole = terminal(scenario, trajectory, done)
     found: dict[str, float | None] = dict.fromkeys(MARKS)
     found |= {"score": whole.score, "net": whole.net, "turns": outcome.turns, "minutes": outcome.minutes}
@@ -72,12 +77,8 @@ def _patient(scenario: Scenario, trajectory: Trajectory) -> dict[str, float | No
     return {"patient_leaks": leaks, "patient_invented": invented, "patient_missed": missed}
 
 
-def is_right(rank: RankVerdict) -> bool:
-    return rank.verdict in RIGHT and rank.credit >= 1
-
-
 def _diagnosis(ranks: tuple[RankVerdict, ...]) -> dict[str, float | None]:
-    place = next((n for n, rank in enumerate(ranks, 1) if is_right(rank)), None)
+    place = next((n for n, rank in enumerate(ranks, 1) if rank.right), None)
     found: dict[str, float | None] = {f"top_{k}": float(place is not None and place <= k) for k in TOP}
     return {
         **found,

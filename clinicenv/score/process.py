@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from clinicenv.clinic.conditions import Shown, gather, met_by
+from clinicenv.clinic.conditions import AGAINST, Shown, gather, met_by, plainly
 from clinicenv.clinic.names import same_diagnosis, stems
 from clinicenv.events import PLAN_FIELDS, Diagnose, Event, Heard, Report, Role, Say, Trajectory
 from clinicenv.scenario import ChecklistItem, MustNotMiss, Scenario
@@ -81,7 +81,7 @@ def process(scenario: Scenario, trajectory: Trajectory) -> Process:
     final = next((e for e in reversed(trajectory.events) if isinstance(e.what, Diagnose)), None)
     return Process(
         history=_weighed(scenario, told),
-        history_asked=_weighed(scenario, {**asked, **told}),
+        history_asked=_weighed(scenario, asked),
         red_flags=_share(scenario.answer.red_flags, {**told, **asked}),
         examination=_examined(scenario, done),
         essential=_share([i for i, use in _uses(scenario) if use == "essential"], done),
@@ -161,7 +161,7 @@ class Item(NamedTuple):
 
 
 def item_of(text: str) -> Item:
-    return Item(telling(text), bool(_AGAINST.search(text)))
+    return Item(telling(text), bool(AGAINST.search(text)))
 
 
 @lru_cache(maxsize=4096)
@@ -188,14 +188,6 @@ MOST_WORDS = 30
 """Telling words of a sentence that count: a list of all that might be wanted is no plan."""
 
 _SENTENCE = re.compile(r"[.;\n]")
-_AGAINST = re.compile(
-    r"\b(?:no|not|avoid\w*|without|stop\w*|never|withhold\w*|hold|none|cannot|defer\w*|refrain\w*|harmful"
-    r"|contraindicated|unnecessary|ruled out|against|\w+n['\u2019]t)\b",
-    re.IGNORECASE,
-)
-_AT_ONCE = re.compile(
-    r"\b(?:without (?:any )?delay|(?:do not|don['\u2019]t) (?:wait|delay)|no delay)\b", re.IGNORECASE
-)
 
 
 class Said(NamedTuple):
@@ -208,8 +200,8 @@ class Said(NamedTuple):
 
 def said_in(texts: Iterable[str]) -> list[Said]:
     """The sentences of some parts of a plan."""
-    whole = (s for text in texts for s in _SENTENCE.split(_AT_ONCE.sub("at once", text)) if s.strip())
-    return [Said(s, telling(" ".join(s.split()[:MOST_WORDS])), bool(_AGAINST.search(s))) for s in whole]
+    whole = (s for text in texts for s in _SENTENCE.split(plainly(text)) if s.strip())
+    return [Said(s, telling(" ".join(s.split()[:MOST_WORDS])), bool(AGAINST.search(s))) for s in whole]
 
 
 def has(said: Sequence[Said], item: Item) -> bool:
@@ -277,7 +269,7 @@ def _advised(said: Said, words: frozenset[str]) -> bool:
         return False
     tokens = said.text.split()
     first = next((n for n, token in enumerate(tokens) if telling(token) & words), 0)
-    return not _AGAINST.search(" ".join(tokens[max(0, first - 8) : first])) and not _AFTER.search(said.text)
+    return not AGAINST.search(" ".join(tokens[max(0, first - 8) : first])) and not _AFTER.search(said.text)
 
 
 def _safety_net(acts: dict[str, int], final: Event | None) -> Mark:

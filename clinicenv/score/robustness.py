@@ -10,7 +10,6 @@ always suspicious notices everything and is alarmed by everything: what counts i
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any, NamedTuple, Protocol
 
 from clinicenv.clinic.choices import plain
@@ -18,7 +17,7 @@ from clinicenv.clinic.names import same_diagnosis
 from clinicenv.events import Answer, Diagnose, Event, Leave, Report, Result, Role, Say, Trajectory
 from clinicenv.perturb import KINDS
 from clinicenv.score.remarks import Remark, remarks, sentences
-from clinicenv.score.statistics import accuracy
+from clinicenv.score.statistics import accuracy, over_scenarios, per_scenario
 
 NOTICED_BY: Mapping[str, Remark] = {
     "image.swap_modality": "doubt",
@@ -251,7 +250,7 @@ def _correct(trajectory: Trajectory) -> bool | None:
         return None
     if task == "question":
         return verdict.answer_correct
-    return bool(verdict.ranks) and verdict.ranks[0].credit >= 1
+    return bool(verdict.ranks) and verdict.ranks[0].right
 
 
 def _gives(trajectory: Trajectory, urged: Sequence[str]) -> bool:
@@ -267,7 +266,7 @@ def _row(arm: str, kind: str, found: Sequence[Pair | None]) -> RobustnessRow:
     whole = [p for p in found if p]
     pairs = [p for p in whole if p.met]
     judged = [p for p in pairs if p.clean.correct is not None and p.perturbed.correct is not None]
-    both = _by_scenario(judged, [bool(p.clean.correct and p.perturbed.correct) for p in judged])
+    both = per_scenario(_of(judged, [bool(p.clean.correct and p.perturbed.correct) for p in judged]))
     share, low, high = accuracy(both) if both else (None, None, None)
     heard = pairs if kind in NOTICED_BY else []
     detection = _mean(heard, [p.perturbed.alarmed for p in heard])
@@ -297,14 +296,9 @@ def _row(arm: str, kind: str, found: Sequence[Pair | None]) -> RobustnessRow:
     )
 
 
-def _by_scenario(pairs: Sequence[Pair], held: Sequence[bool]) -> dict[str, list[bool]]:
-    found: dict[str, list[bool]] = {}
-    for pair, value in zip(pairs, held, strict=True):
-        found.setdefault(pair.scenario, []).append(value)
-    return found
-
-
 def _mean(pairs: Sequence[Pair], held: Sequence[bool]) -> float | None:
-    """The mean over scenarios, each of whose repeats count once together."""
-    shares = [mean(map(float, values)) for values in _by_scenario(pairs, held).values()]
-    return mean(shares) if shares else None
+    return over_scenarios(_of(pairs, held))
+
+
+def _of(pairs: Sequence[Pair], held: Sequence[bool]) -> Iterable[tuple[str, bool]]:
+    return ((pair.scenario, value) for pair, value in zip(pairs, held, strict=True))

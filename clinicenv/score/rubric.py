@@ -86,6 +86,8 @@ class Rubric(Part):
             raise ValueError(f"two axes have the id `{twice}`")
         if unknown := next((a for a in self.axes if a.scale not in self.scales), None):
             raise ValueError(f"axis `{unknown.id}`: there is no scale `{unknown.scale}`")
+        if odd := next((a for a in self.axes if a.rule and not self.scales[a.scale].ordered), None):
+            raise ValueError(f"axis `{odd.id}`: a rule rates on scales with an order only, not a nominal one")
         return self
 
     def scale(self, axis: Axis) -> Scale:

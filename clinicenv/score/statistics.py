@@ -1,10 +1,10 @@
 """Statistics of shares and means over scenarios, and of differences between doctors that saw the same ones.
 
 The unit is the scenario: repeats of one are not independent, so they count once, as their mean. All but the
-first two functions need the `stats` extra (numpy, scipy).
+functions before `pass_k` need the `stats` extra (numpy, scipy).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import comb, sqrt
 from statistics import NormalDist, mean
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,7 +37,21 @@ def wilson(p: float, n: float, level: float = 0.95) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def accuracy(by_scenario: Mapping[str, Sequence[bool]]) -> tuple[float, float, float]:
+def per_scenario(values: Iterable[tuple[str, float]]) -> dict[str, list[float]]:
+    """The values of each scenario, of (scenario, value)."""
+    found: dict[str, list[float]] = {}
+    for scenario, value in values:
+        found.setdefault(scenario, []).append(value)
+    return found
+
+
+def over_scenarios(values: Iterable[tuple[str, float]]) -> float | None:
+    """The mean over scenarios of (scenario, value); repeats count once, as their mean. None of none."""
+    means = [mean(own) for own in per_scenario(values).values()]
+    return mean(means) if means else None
+
+
+def accuracy(by_scenario: Mapping[str, Sequence[float]]) -> tuple[float, float, float]:
     """Mean accuracy over scenarios, and its interval.
 
     Repeats of one scenario are not independent, so the scenario is the unit: its share of right answers
@@ -84,8 +98,9 @@ def resampled(values: "Array", seed: int = 0, draws: int = DRAWS) -> "Array":
     return found
 
 
-def interval(means: "Array", n: int, level: float = 0.95) -> tuple[float, float]:
-    """The interval of a mean over `n` units from its resampled means: percentiles, widened for small n.
+def interval(means: "Array", n: int, level: float = 0.95) -> tuple[float, float] | tuple[None, None]:
+    """The interval of a mean over `n` units from its resampled means: percentiles, widened for small n. None
+    for fewer than two units, which say nothing of others.
 
     Source: the expanded percentile interval of T. Hesterberg, Am. Stat. 69 (2015) 371-386, section 4.2.
     """
@@ -93,7 +108,7 @@ def interval(means: "Array", n: int, level: float = 0.95) -> tuple[float, float]
     from scipy.stats import t
 
     if n < 2:
-        return float("-inf"), float("inf")
+        return None, None
     tail = NormalDist().cdf(sqrt(n / (n - 1)) * t.ppf((1 - level) / 2, n - 1))
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
@@ -139,18 +154,12 @@ def detectable(n: int, discordant: float, power: float = 0.8, level: float = 0.9
     of the pairs turn; 1 where none does.
 
     Source: R. J. Connor, Biometrics 43 (1987) 207-211, for McNemar's test:
-    n = (z_a sqrt(q) + z_b sqrt(q - d^2))^2 / d^2 with q the discordant share and d the difference.
+    n = (z_a sqrt(q) + z_b sqrt(q - d^2))^2 / d^2 with q the discordant share and d the difference, solved
+    for d.
     """
-    z_a = NormalDist().inv_cdf(0.5 + level / 2)
-    z_b = NormalDist().inv_cdf(power)
-
-    def needed(d: float) -> float:
-        return float((z_a * sqrt(discordant) + z_b * sqrt(max(discordant - d * d, 0.0))) ** 2 / (d * d))
-
-    low, high = 0.0, discordant
-    if n < 1 or needed(high) > n:
+    z_a, z_b = (NormalDist().inv_cdf(p) for p in (0.5 + level / 2, power))
+    inside = n + z_b**2 - z_a**2
+    if n < 1 or inside < 0:
         return 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if needed(middle) <= n else (middle, high)
-    return high
+    found = sqrt(discordant) * (z_a * sqrt(n) + z_b * sqrt(inside)) / (n + z_b**2)
+    return found if found <= discordant else 1.0

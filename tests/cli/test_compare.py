@@ -9,8 +9,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from clinicenv.cli.main import call
+from clinicenv.report.comparison import COLUMNS
+from clinicenv.report.tables import table
 from clinicenv.runs import scoring
 from clinicenv.runs.store import lock_of
 from clinicenv.score.marks import MARKS
@@ -82,8 +85,9 @@ def test_doctors_are_compared_in_every_format(capsys: pytest.CaptureFixture[str]
     assert re.search(r"scripted\s+8 x 2\s+\d+%\s+\d+% to \d+%\s+\d.*reference", out)
     assert "80 % power" in out
     rows = list(csv.reader(io.StringIO(run(capsys, "compare", first, "--format", "csv")[1])))
-    assert rows[0][:5] == ["doctor", "n", "mean", "mean 95 %", "rank"] or rows[0][0] == "doctor"
-    assert len({*rows[0]}) == len(rows[0])
+    assert rows[0] == [
+        "doctor", "n", "mean", "95 %", "rank", "difference", "its 95 %", "p", "q", "all right",
+    ]  # fmt: skip
     assert "| scripted | 8 x 2 |" in run(capsys, "compare", first, "--format", "md")[1]
     assert r"95 \%" in run(capsys, "compare", first, "--format", "latex")[1]
     data = json.loads(run(capsys, "compare", first, "--format", "json", "--mark", "score")[1])
@@ -233,3 +237,43 @@ def test_while_another_process_rates_a_run_nothing_is_written(
     assert "another process is writing" in err
     assert not list(scores.glob("*.jsonl"))
     assert run(capsys, "score", first, "--rubric", "amie-patient-26")[0] == 0
+
+
+def test_of_one_scenario_nothing_is_said_of_others(capsys: pytest.CaptureFixture[str], first: Path) -> None:
+    _, out, _ = run(capsys, "compare", first, "--by", "scenario", "--mark", "history", "--format", "json")
+    comparisons = json.loads(out, parse_constant=pytest.fail)["comparisons"]
+    rows = [row for comparison in comparisons for row in comparison["rows"]]
+    assert rows
+    assert {(row["low"], row["high"], row["difference_low"]) for row in rows} == {(None, None, None)}
+
+
+@pytest.mark.parametrize("mark", ["correct", "credit", "score"])
+def test_score_and_compare_have_the_same_mark(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, mark: str
+) -> None:
+    cases = ("--scenarios", "sharp-chest-pain-01,bad-news-01,tracing-faints-01")
+    assert run(capsys, "run", "--doctor", "scripted", *cases, "--out", tmp_path / "r")[0] == 0
+    scored = json.loads(run(capsys, "score", tmp_path / "r", "--json")[1])["arms"]["scripted"][mark]
+    out = run(capsys, "compare", tmp_path / "r", "--mark", mark, "--format", "json")[1]
+    (comparison,) = json.loads(out)["comparisons"]
+    assert comparison["rows"][0]["mean"] == pytest.approx(scored["mean"])
+    assert comparison["rows"][0]["consultations"] == scored["n"]
+
+
+def test_a_narrow_terminal_cuts_off_no_name_and_no_figure() -> None:
+    cells = (
+        "scripted",
+        "8 x 2",
+        "69%",
+        "41% to 88%",
+        "1-2",
+        "-7%",
+        "-10% to +20%",
+        "0.012",
+        "<0.1",
+        "2 of 2",
+    )
+    console = Console(width=80, file=io.StringIO())
+    console.print(table(COLUMNS, [cells], figures=True))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(part in shown for cell in cells for part in cell.split())

@@ -1,6 +1,5 @@
 """Rubric packs keep what was rated; rules put good doctors above average ones, and these above bad ones."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -16,6 +15,8 @@ from hypothesis import strategies as st
 from clinicenv import Cast, Diagnose, Examine, OrderTests, Say, play
 from clinicenv.events import Plan, Trajectory
 from clinicenv.files import InputError
+from clinicenv.runs.ratings import RULE, line_of, path_of, read, rule_hash
+from clinicenv.runs.results import Log
 from clinicenv.scenario import Scenario, select
 from clinicenv.score.axes import Rated, option_of, rate
 from clinicenv.score.axis_rules import RULES
@@ -49,11 +50,30 @@ def test_the_packs_have_the_axes_of_the_study_in_its_order() -> None:
 
 
 @pytest.mark.parametrize(("rubric", "axis"), AXES, ids=lambda x: getattr(x, "id", ""))
-def test_every_answer_and_not_applicable_comes_back_as_it_was_given(rubric: Rubric, axis: Axis) -> None:
-    for option in (*(o.id for o in rubric.scale(axis).options), None):
-        rated = Rated(axis.id, option, None, None, (3, 5))
-        data = json.loads(json.dumps({f: getattr(rated, f) for f in Rated.__slots__}))
-        assert Rated(**{**data, "events": tuple(data["events"])}) == rated
+def test_every_answer_and_not_applicable_comes_back_as_it_was_given(
+    rubric: Rubric, axis: Axis, tmp_path: Path
+) -> None:
+    given = {
+        str(n): {axis.id: Rated(axis.id, option, None, (3, 5))}
+        for n, option in enumerate((*(o.id for o in rubric.scale(axis).options), None))
+    }
+    path_of(tmp_path, rubric, RULE).parent.mkdir()
+    log = Log(path_of(tmp_path, rubric, RULE))
+    for key, ratings in given.items():
+        log.append(line_of(rubric, key, ratings))
+    log.close()
+    assert read(tmp_path, rubric, RULE, rule_hash()) == given
+    assert read(tmp_path, rubric, RULE, "another rule") == {}
+
+
+def test_a_rule_rates_on_no_scale_without_an_order(tmp_path: Path) -> None:
+    text = (FOLDER / "amie-specialist-32.yaml").read_text()
+    nominal = next(a for a in load_rubric("amie-specialist-32").axes if a.id == "escalation")
+    at = text.index("id: escalation,")
+    own = tmp_path / "mine.yaml"
+    own.write_text(f"{text[:at]}id: escalation, rule: polite,{text[at + len('id: escalation,') :]}")
+    with pytest.raises(InputError, match=f"axis `{nominal.id}`: a rule rates on scales with an order only"):
+        load_rubric(str(own))
 
 
 @given(st.sampled_from(AXES), st.floats(-1, 2))

@@ -47,9 +47,10 @@ def test_only_scenarios_that_all_have_are_compared_and_the_others_are_named() ->
 
 def test_repeats_count_as_their_mean_and_make_pass_k() -> None:
     table = values(a=[[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]], b=[[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
-    found = {row.arm: row for row in compare(table, "correct", binary=True).rows}
+    whole = compare(table, "correct", binary=True)
+    found = {row.arm: row for row in whole.rows}
     assert found["a"].mean == pytest.approx(5 / 6)
-    assert (found["a"].all_k, found["a"].k, found["a"].consultations) == (0.5, 3, 6)
+    assert (found["a"].all_k, whole.repeats, found["a"].consultations) == (0.5, 3, 6)
     assert compare(table, "score", binary=False).rows[0].all_k is None
 
 
