@@ -20,6 +20,7 @@ from clinicenv.clinic.router import Reading, read
 from clinicenv.events import Heard
 from clinicenv.profile import load_profile
 from clinicenv.scenario import Scenario, load_scenario
+from clinicenv.score.agreement import agreement
 
 QUESTIONS = Path(__file__).resolve().parents[2] / "shared" / "data" / "questions"
 LABELS = Path(__file__).resolve().parent.parent / "tests" / "clinic" / "data"
@@ -122,7 +123,7 @@ def understanding(questions: Sequence[Labelled]) -> Understanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Annotated:
     """Of two annotators: share of the same first intent, Cohen's kappa of it, share of the same concepts."""
 
     intent: float
@@ -130,15 +131,16 @@ class Agreement:
     concept: float
 
 
-def agreement(questions: Sequence[Labelled]) -> Agreement:
+def annotated(questions: Sequence[Labelled]) -> Annotated:
     """How far the annotators agree before any discussion."""
-    pairs = [tuple(intent.split("|")[0] for intent, _ in q.by) for q in questions]
-    n = len(pairs)
-    same = sum(a == b for a, b in pairs) / n
-    ours, theirs = (Counter(p[k] for p in pairs) for k in (0, 1))
-    chance = sum(ours[k] * theirs[k] for k in ours) / n**2
-    alike = sum(_same(*(_concepts(c) for _, c in q.by)) for q in questions) / n
-    return Agreement(same, (same - chance) / (1 - chance), alike)
+    firsts = [[intent.split("|")[0] for intent, _ in q.by] for q in questions]
+    places = {intent: n for n, intent in enumerate(sorted({i for pair in firsts for i in pair}))}
+    one, other = ([places[pair[k]] for pair in firsts] for k in (0, 1))
+    found = agreement(one, other, ordered=False)
+    alike = sum(_same(*(_concepts(c) for _, c in q.by)) for q in questions) / len(questions)
+    assert found.exact is not None
+    assert found.kappa is not None
+    return Annotated(found.exact, found.kappa, alike)
 
 
 def _same(ours: Iterable[frozenset[str]], theirs: Iterable[frozenset[str]]) -> bool:
@@ -282,7 +284,7 @@ def measure() -> dict[str, Any]:
     if QUESTIONS.is_dir():
         real = real_questions(QUESTIONS)
         found["real"] = asdict(understanding([q for q in real if q.half == "test"]))
-        found["agreement"] = {"n": len(real), **asdict(agreement(real))}
+        found["agreement"] = {"n": len(real), **asdict(annotated(real))}
     return found
 
 

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -74,9 +75,10 @@ def act_data(lines: Sequence[Sequence[str]], act: str) -> tuple[list[set[str]], 
     return features, [act in acts.split(",") for acts, _ in lines]
 
 
-def fitted(
-    features: list[set[str]], labels: Sequence[object], c: float, often: int = 1
-) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
+Fit: TypeAlias = tuple[list[str], np.ndarray, np.ndarray, list[str]]
+
+
+def fitted(features: list[set[str]], labels: Sequence[object], c: float, often: int = 1) -> Fit:
     """Classes, biases, weights (classes x features), names of the features."""
     from sklearn.feature_extraction import DictVectorizer  # here: the tests read the lines without it
     from sklearn.linear_model import LogisticRegression
@@ -100,14 +102,19 @@ def packed(
     return {"labels": list(labels), "bias": [int(b) for b in np.rint(bias * 100)], "weights": weights}
 
 
+def several(labels: Sequence[str], fits: Sequence[Fit], shift: float = 0) -> dict[str, object]:
+    """Yes-or-no models on the same features, packed as one; `shift` is added to the log odds of each."""
+    bias, coef = np.concatenate([f[1] for f in fits]) + shift, np.vstack([f[2] for f in fits])
+    return packed(labels, bias, coef, fits[0][3])
+
+
 def main() -> None:
     lines = [*rows("questions"), *development()]
     labels, bias, coef, names = fitted(*intent_data(lines), INTENT_C, OFTEN)
     found = {"intents": packed([str(x) for x in labels], bias, coef, names)}
     lines = [*rows("doctor_lines"), *(["-", text] for _, _, text in rows("questions")[::EVERY])]
     acts = [fitted(*act_data(lines, act), ACT_C) for act in weighing.ACTS]
-    coef = np.vstack([a[2] for a in acts])
-    found["acts"] = packed(weighing.ACTS, np.concatenate([a[1] for a in acts]), coef, acts[0][3])
+    found["acts"] = several(weighing.ACTS, acts)
     found["fitted_to"] = digest()
     weighing.FILE.write_text(
         json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8"

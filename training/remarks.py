@@ -7,14 +7,12 @@ those of writer `s`, which are none of these remarks, are said by the scripted d
 import hashlib
 import json
 import re
-
-import numpy as np
+from typing import get_args
 
 from clinicenv.score import remarks
 from training import fit
 
-LINES = fit.HERE / "remarks.tsv"
-REMARKS = ("doubt", "dispute", "instruction", "describes")
+REMARKS = get_args(remarks.Remark)
 
 C, OFTEN, SHIFT = 3.0, 3, 0.7
 """Inverse strength of the penalty, in how many lines a feature must be, and how much is added to the log odds
@@ -29,10 +27,6 @@ _MAY_REMARK = re.compile(
 """But for those that may be none."""
 
 
-def rows() -> list[list[str]]:
-    return [line.split("\t") for line in LINES.read_text(encoding="utf-8").splitlines()]
-
-
 def others() -> list[str]:
     """Lines of doctors without remarks."""
     lines = [row[-1] for name, every in EVERY.items() for row in fit.rows(name)[::every]]
@@ -41,17 +35,16 @@ def others() -> list[str]:
 
 def digest() -> str:
     """Of all that the model is fitted to."""
-    lines = [*map("\t".join, rows()), *others()]
+    lines = [*map("\t".join, fit.rows("remarks")), *others()]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def main() -> None:
-    lines = [*rows(), *(["-", "-", line] for line in others())]
+    lines = [*fit.rows("remarks"), *(["-", "-", line] for line in others())]
     features = [remarks.features(line) for _, _, line in lines]
     labels = [given.split(",") for _, given, _ in lines]
     fits = [fit.fitted(features, [name in given for given in labels], C, OFTEN) for name in REMARKS]
-    bias, coef = np.concatenate([f[1] for f in fits]) + SHIFT, np.vstack([f[2] for f in fits])
-    model = fit.packed(REMARKS, bias, coef, fits[0][3])
+    model = fit.several(REMARKS, fits, SHIFT)
     text = json.dumps({**model, "fitted_to": digest()}, separators=(",", ":"), ensure_ascii=False)
     remarks.FILE.write_text(text + "\n", encoding="utf-8")
 

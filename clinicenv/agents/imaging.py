@@ -11,7 +11,7 @@ from typing import Any
 from clinicenv import gallery
 from clinicenv.agents.image_plan import NOBODY, ImagePlan
 from clinicenv.agents.readers import Reader, blind, reader
-from clinicenv.clinic.measurement import with_caption
+from clinicenv.clinic.measurement import SHOWN, with_caption
 from clinicenv.consultation import Agent, Turn
 from clinicenv.events import Report, Result
 from clinicenv.files import InputError, printable
@@ -79,7 +79,7 @@ class Imaging:
         assert isinstance(turn.view, MeasurementView)
         folder, plan = turn.view.folder, self._plan
         keys = await asyncio.to_thread(gallery.show, image, folder, plan.longest, plan.detail)
-        text = "[The picture is shown.]" if len(keys) == 1 else f"[{len(keys)} pictures are shown.]"
+        text = SHOWN if len(keys) == 1 else f"[{len(keys)} pictures are shown.]"
         text = f"{text}\n{result.text}" if plan.both else with_caption(image, text)
         steps.append("direct")
         return replace(result, text=text, source="picture", pictures=keys)

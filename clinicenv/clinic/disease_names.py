@@ -52,12 +52,15 @@ class Thesaurus:
         self.groups = [self._numbers(found, own) for own, found in enumerate(wider)]
 
     def _add(self, name: str, letters: list[str], wider: list[list[str]], groups: list[str]) -> int:
-        number = len(self.names)
-        self.names.append(name)
-        self._by_words.setdefault(_key(name), number)
+        """The number of a disease; one that stands on several lines belongs to the groups of all."""
+        number = self._by_letters.get(name, self._by_words.get(_key(name)))
+        if number is None:
+            number = self._by_words[_key(name)] = len(self.names)
+            self.names.append(name)
+            wider.append([])
+        wider[number] += groups
         for short in letters:
             self._by_letters.setdefault(short, number)
-        wider.append(groups)
         return number
 
     def _numbers(self, names: list[str], own: int) -> tuple[int, ...]:

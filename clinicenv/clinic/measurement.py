@@ -152,6 +152,10 @@ def _image(item: str, image: Image) -> Result:
     )
 
 
+SHOWN = "[The picture is shown.]"
+"""What stands in a result in place of words, where the picture itself is shown."""
+
+
 def with_caption(image: Image, text: str) -> str:
     """What is said of an image, after what stands beside it."""
     return f"{image.caption}\n{text}" if image.caption else text

@@ -49,8 +49,6 @@ _TAIL = re.compile(
 _ASIDE = re.compile(r"[,;(]\s*(?:no|not|without|never) (?!evidence|sign)[^,;()]+", re.IGNORECASE)
 """A thing that is denied beside the name, as in `type 1 diabetes, no ketoacidosis yet`."""
 
-_SLASH = re.compile(r"(?<=\w)/(?=\w)")
-
 _ROOT = 6
 """Letters that a word shares with others of its root."""
 
@@ -168,7 +166,7 @@ def _unlisted(text: str, answer: _Answer) -> _Found:
     text = _ASIDE.sub("", text).strip() or text
     if denied or NEGATED.search(text):
         return "wrong", "The name is negated or hedged.", 0.0
-    text = _SLASH.sub(" ", re.sub(r"\bw/", "with ", text))
+    text = re.sub(r"\bw/", "with ", text)
     head, *rest = _segments(text)
     parts = [part for part in EITHER.split(head) if part.strip()]
     if len(parts) > 1 or any(_lists(part, answer) for part in rest):
@@ -205,13 +203,16 @@ def _alternatives(parts: list[str], answer: _Answer) -> _Found:
     """Several names: right where each of them is, else it leaves open which one it is."""
     found = [_of_names(part, answer) or _one(part, answer) for part in parts]
     if all(kind in ("synonym", "subtype") for kind, _, _ in found):
-        return found[0]
+        return min(found, key=lambda verdict: verdict[2])
     return "wrong", "It names alternatives.", 0.0
 
 
 def _of_names(text: str, answer: _Answer) -> _Found | None:
-    name = match(cleaned(text), [*answer.names, *answer.diagnosis.subtypes])
-    return answer.verdict("exact", name) if name else None
+    text = cleaned(text)
+    if name := match(text, answer.names):
+        return answer.verdict("exact", name)
+    name = match(text, answer.diagnosis.subtypes)
+    return answer.verdict("subtype", name) if name else None
 
 
 def _one(text: str, answer: _Answer) -> _Found:
@@ -236,26 +237,16 @@ def _segments(text: str) -> Iterator[str]:
 
 def _segment(text: str, answer: _Answer) -> _Found | None:
     """What a part of the text says of the answer; None where it names no disease."""
-    if other := _acute_other(text, answer):
-        return other
-    if name := match(cleaned(text), [*answer.names, *answer.diagnosis.subtypes]):
-        return answer.verdict("exact", name)
+    if found := _of_names(text, answer):
+        return found
     tokens = tokens_of(text)
     if own := next((t for t in tokens if t in answer.letters), None):
         return answer.verdict("subtype", own)
     named = [(answer.relation(m.disease), m) for m in thesaurus().mentioned(text)]
-    found = _right(tokens, named, answer) or _held(text, answer)
-    if found or not named:
-        return found
+    by_names = _right(tokens, named, answer) or _held(text, answer)
+    if by_names or not named:
+        return by_names
     return _other(tokens, named, answer)
-
-
-def _acute_other(text: str, answer: _Answer) -> _Found | None:
-    """Another disease whose `acute` tells it from the answer: acute respiratory distress syndrome."""
-    found = thesaurus().find(text) if "acute" in stems(text) else None
-    if found is None or not answer.same or "acute" in answer.words or answer.relation(found) != "wrong":
-        return None
-    return answer.verdict("wrong", thesaurus().names[found])
 
 
 _Named = list[tuple[Kind, Mention]]
@@ -270,7 +261,7 @@ def _right(tokens: Sequence[str], named: _Named, answer: _Answer) -> _Found | No
         name = thesaurus().names[mention.disease]
         if relation == "subtype" and not _akin(mention.disease, answer):
             return "undecided", f"{name} may be a kind of the answer, or what comes of it.", 0.0
-        if all(_is_part(m, mention) for m in others):
+        if not others:
             return answer.verdict("subtype", name)
     return None
 
@@ -293,17 +284,21 @@ def _other(tokens: Sequence[str], named: _Named, answer: _Answer) -> _Found:
 
 def _shares(tokens: Sequence[str], mentions: Sequence[Mention], answer: _Answer) -> bool:
     """Whether a telling word of the answer stands outside of the names, as in `Listeria bacteraemia`."""
-    inside = {place for m in mentions for place in range(m.start, m.end)}
-    outside = {s for place, token in enumerate(tokens) if place not in inside for s in in_order(token)}
     own = {word[:_ROOT] for word in _rare(answer.words) if len(word) > _ROOT}
-    return any(word[:_ROOT] in own for word in _rare(outside))
+    return any(word[:_ROOT] in own for word in _outside(tokens, mentions))
 
 
 def _unknown(tokens: Sequence[str], mentions: Sequence[Mention]) -> bool:
     """Whether words stand outside of the names that may tell which kind is meant."""
+    return bool(_outside(tokens, mentions) - DROPPED)
+
+
+def _outside(tokens: Sequence[str], mentions: Sequence[Mention]) -> set[str]:
+    """The telling words that stand in no name."""
     inside = {place for m in mentions for place in range(m.start, m.end)}
-    words = {stem for place, token in enumerate(tokens) if place not in inside for stem in in_order(token)}
-    return bool(_rare(words) - DROPPED - _VAGUE)
+    return _rare(
+        stem for place, token in enumerate(tokens) if place not in inside for stem in in_order(token)
+    )
 
 
 def _akin(disease: int, answer: _Answer) -> bool:
@@ -318,11 +313,6 @@ def _changed(tokens: Sequence[str], mention: Mention, answer: _Answer) -> bool:
     return bool((words & _CHANGES) - answer.words)
 
 
-def _is_part(other: Mention, mention: Mention) -> bool:
-    """Whether the other disease only describes this one: `factor VIII deficiency haemophilia`."""
-    return other.end <= mention.start
-
-
 def _held(text: str, answer: _Answer) -> _Found | None:
     """By the answer's own words inside the text, for names that no thesaurus has."""
     said = words_of(text)
@@ -333,7 +323,7 @@ def _held(text: str, answer: _Answer) -> _Found | None:
             others = {answer.relation(m.disease) for m in thesaurus().mentioned(_without(text, words))}
             if "wrong" in others:
                 return "undecided", f"It names another disease beside {name}.", 0.0
-            if more <= HARMLESS or not more & (_CHANGES - answer.words):
+            if not more & (_CHANGES - answer.words):
                 return answer.verdict("subtype", name)
             return "undecided", f"It holds the answer's words, {name}, among others.", 0.0
     return None
@@ -353,15 +343,7 @@ def _weighed(verdicts: Sequence[_Found], segments: Sequence[str], text: str, ans
         return first or ("undecided", "It names several diseases.", 0.0)
     if first is None or first[0] in ("parent", "undecided"):
         return right or first or verdicts[0]
-    if first[0] == "wrong" and right and _same_in_brackets(text, answer):
-        return "undecided", f"It calls {answer.name} by the name of another disease.", 0.0
     return first
-
-
-def _same_in_brackets(text: str, answer: _Answer) -> bool:
-    """Whether what stands in brackets is the answer's name and nothing else."""
-    inside = BRACKETS.findall(text)
-    return any(match(cleaned(s), answer.names) or thesaurus().find(s) in answer.same for s in inside)
 
 
 def _near(text: str, answer: _Answer) -> _Found:

@@ -86,6 +86,12 @@ def kind(concept: str) -> str:
     return f"<{entry.parent if entry else None}>"
 
 
+def in_pairs(stream: Sequence[str]) -> list[str]:
+    """The pairs of what follows each other, with at most one between them."""
+    found = [f"{one} {other}" for one, other in pairwise(stream)]
+    return found + [f"{one} _ {other}" for one, other in zip(stream, stream[2:], strict=False)]
+
+
 def intent_features(tokens: Sequence[str], probes: Sequence[Probe]) -> set[str]:
     """The features of a sentence's word stems and of what the rules hear asked in it."""
     persons = lexicon().persons
@@ -98,8 +104,7 @@ def intent_features(tokens: Sequence[str], probes: Sequence[Probe]) -> set[str]:
         stream[start:end] = [what]
     stream = ["^", *stream, "$"]
     features = {*words, *(f"S {what}" for what in kinds)}
-    features.update([f"{one} {other}" for one, other in pairwise(stream)])
-    features.update([f"{one} _ {other}" for one, other in zip(stream, stream[2:], strict=False)])
+    features.update(in_pairs(stream))
     features.update([f"I {name}" for name in find_intents(tokens, spans)])
     heard = probes[0].intent if probes else NO_PROBE
     features.add(f"R {heard}")
@@ -193,8 +198,7 @@ def act_features(text: str, acts: Iterable[str]) -> set[str]:
     marked = marks(text)
     words = ["^", *[word for word, _ in marked if word], "$"]
     features = {*words, *[f"A {act}" for act in acts]}
-    features.update([f"{one} {other}" for one, other in pairwise(words)])
-    features.update([f"{one} _ {other}" for one, other in zip(words, words[2:], strict=False)])
+    features.update(in_pairs(words))
     earlier: tuple[str, ...] = ()
     for n, (word, classes) in enumerate(marked, 1):
         features.update(classes)

@@ -2,12 +2,10 @@
 
 from typing import Any, get_args
 
+from clinicenv.clinic.measurement import SHOWN
 from clinicenv.perturb.case import Case, Twins, kind_of
 from clinicenv.scenario import Option, Question, Scenario
 from clinicenv.workup import Altered, Effect, Image
-
-SHOWN = "[The picture is shown.]"
-"""What comes with a picture, as `agents.imaging` says it."""
 
 YEARS_APART = 20
 """Patients who are so far apart in age, or of different sex, cannot be taken for each other."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from clinicenv.events import RankVerdict
 from clinicenv.files import InputError
+from clinicenv.perturb import phrase
 from clinicenv.score.summary import CALL_FIELDS, Calls, row_of
 
 TRAJECTORIES = "trajectories.jsonl"
@@ -229,7 +230,7 @@ def arm_of(header: Mapping[str, Any]) -> str:
 def perturbed_of(header: Mapping[str, Any]) -> str:
     """What was done to the case, in words; empty for one as it is."""
     made = header.get("perturbed", {})
-    return f"{'clean twin of' if made.get('clean') else 'under'} {made['kind']}" if made else ""
+    return phrase(made["kind"], bool(made.get("clean"))) if made else ""
 
 
 def _plan(plan: Mapping[str, Any]) -> list[str]:

@@ -249,8 +249,7 @@ def jobs(spec: Specification, all_arms: list[Arm]) -> Iterator[Job]:
     selected = select(",".join(spec.scenarios))
     if spec.perturb and any(getattr(arm.cast[Role.DOCTOR], "notebook", None) for arm in all_arms):
         raise InputError("a doctor with a notebook would learn a case from its twin; take `perturb` out")
-    seeds = {arm.seed for arm in all_arms}
-    cases = {seed: perturb.with_twins(spec.perturb, selected, seed) for seed in seeds}
+    cases = perturb.with_twins(spec.perturb, selected, {arm.seed for arm in all_arms})
     for n in range(len(selected)):
         for arm in all_arms:
             for scenario in cases[arm.seed][n]:

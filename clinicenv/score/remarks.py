@@ -7,11 +7,10 @@ written for it. How well it does on lines of another writer is in docs/robustnes
 import json
 import re
 from functools import cache, lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
-from clinicenv.clinic.weighing import Model, model_of
+from clinicenv.clinic.weighing import Model, in_pairs, model_of
 
 Remark: TypeAlias = Literal["doubt", "dispute", "instruction", "describes"]
 
@@ -50,8 +49,7 @@ def features(text: str) -> set[str]:
     words = _WORD.findall(text.lower().replace("\u2019", "'"))
     stream = ["^", *map(_class_of, words), "$"]
     found = {*(f"W {w}" for w in words), *stream}
-    found.update(f"{one} {other}" for one, other in pairwise(stream))
-    found.update(f"{one} _ {other}" for one, other in zip(stream, stream[2:], strict=False))
+    found.update(in_pairs(stream))
     letters = f" {' '.join(words)} "
     found.update(f"L {letters[n : n + LETTERS]}" for n in range(len(letters) - LETTERS + 1))
     return found

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Protocol
 from clinicenv.clinic.choices import plain
 from clinicenv.clinic.names import same_diagnosis
 from clinicenv.events import Answer, Diagnose, Event, Leave, Report, Result, Role, Say, Trajectory
-from clinicenv.perturb import KINDS
+from clinicenv.perturb import KINDS, phrase
+from clinicenv.score.pairs import Repeated
 from clinicenv.score.remarks import Remark, remarks, sentences
 from clinicenv.score.statistics import accuracy, over_scenarios, per_scenario
 
@@ -37,19 +38,11 @@ _ANY_PICTURE = re.compile(r"\b(?:picture|image|photo|film)", re.I)
 _SMALL = frozenset({"the", "and", "of", "for", "with", "lead", "scan"})
 
 
-class Played(Protocol):
-    """A result of a run, as `clinicenv.runs.results.ResultLine`."""
+class Played(Repeated, Protocol):
+    """A result that says which case it was and what was done to it."""
 
     @property
     def key(self) -> str: ...
-    @property
-    def scenario(self) -> str: ...
-    @property
-    def arm(self) -> str: ...
-    @property
-    def repeat(self) -> int: ...
-    @property
-    def status(self) -> str: ...
     @property
     def perturbed(self) -> str: ...
 
@@ -154,18 +147,13 @@ def twins_of(results: Iterable[Played]) -> list[Twins]:
         found.setdefault((arm, r.scenario, r.repeat), {})[r.perturbed] = r
     pairs = []
     for (arm, scenario, _), by_name in found.items():
-        for name, perturbed in by_name.items():
-            kind = name.removeprefix("under ")
-            clean = by_name.get(clean_twin(kind))
-            if name.startswith("under ") and clean:
+        for kind, made in KINDS.items():
+            perturbed = by_name.get(phrase(kind, clean=False))
+            clean = by_name.get(phrase(kind, clean=True) if made.own_clean else "")
+            if perturbed and clean:
                 broke = "error" in (clean.status, perturbed.status)
                 pairs.append(Twins(arm, kind, scenario, clean.key, perturbed.key, broke))
     return pairs
-
-
-def clean_twin(kind: str) -> str:
-    """What a result's `perturbed` says of the clean twin of a kind; empty where that is the case as it is."""
-    return f"clean twin of {kind}" if kind in KINDS and KINDS[kind].own_clean else ""
 
 
 def summarise(pairs: Iterable[Twins], read: Callable[[str], Trajectory]) -> list[RobustnessRow]:

@@ -28,7 +28,7 @@ def test_real_questions_that_nobody_tuned_on_are_understood() -> None:
 
 @pytest.mark.skipif(not QUESTIONS.is_dir(), reason=WITHOUT)
 def test_two_annotators_agree_on_the_labels() -> None:
-    agreed = u.agreement(u.real_questions(QUESTIONS))
+    agreed = u.annotated(u.real_questions(QUESTIONS))
     assert agreed.kappa >= 0.8
     assert agreed.concept >= 0.8
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import SHARED
 
-from clinicenv.clinic.disease_names import FILE, thesaurus
+from clinicenv.clinic.disease_names import FILE, Thesaurus, thesaurus
 from clinicenv.clinic.ranking import rank
 from clinicenv.importers import importer
 from clinicenv.scenario import Scenario, select
@@ -95,6 +95,21 @@ def test_each_line_has_its_five_columns_and_no_name_stands_twice() -> None:
     lines = [line.split("\t") for line in FILE.read_text(encoding="utf-8").splitlines()]
     assert {len(columns) for columns in lines} == {5}
     assert len({columns[0].lower() for columns in lines}) == len(lines) > 4000
+
+
+def test_every_disease_is_found_by_its_name_and_so_is_every_group_that_is_named() -> None:
+    every = thesaurus()
+    assert [every.find(name) for name in every.names] == list(range(len(every.names)))
+    lines = [line.split("\t") for line in FILE.read_text(encoding="utf-8").splitlines()]
+    groups = {group.strip() for line in lines for group in line[4].split(";") if group.strip()}
+    assert [group for group in sorted(groups) if every.find(group) is None] == []
+
+
+def test_a_kind_that_stands_on_two_lines_is_a_kind_of_both() -> None:
+    every = Thesaurus("one\t\t\tboth x\t\ntwo\t\t\tboth x\t\n")
+    both, one, two = map(every.find, ("both x", "one", "two"))
+    assert both is not None
+    assert every.wider(both) == {one, two}
 
 
 def test_nothing_is_a_kind_of_itself() -> None:

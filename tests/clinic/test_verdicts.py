@@ -121,6 +121,8 @@ def test_a_subtype_is_worth_less_where_the_scenario_wants_the_wider_name() -> No
     diagnosis = {**ANSWER["diagnosis"], "accept_subtype": False, "parent_credit": 0.4}  # type: ignore[dict-item]
     assert first("submassive pulmonary embolism", answer={"diagnosis": diagnosis}) == ("subtype", 0.4)
     assert first("left pulmonary embolism", answer={"diagnosis": diagnosis}) == ("subtype", 0.4)
+    both = "submassive pulmonary embolism or pulmonary embolism"
+    assert first(both, answer={"diagnosis": diagnosis}) == ("subtype", 0.4)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +248,23 @@ def test_conditions_read_the_log(condition: dict[str, str], holds: bool) -> None
     assert met(case(), TALK, Conditions.model_validate({"all": [condition]})) is holds
 
 
+@pytest.mark.parametrize(
+    ("plan", "holds"),
+    [
+        ("Give colchicine.", True),
+        ("Give colchicine without delay.", True),
+        ("Don't wait for the scan to give colchicine.", True),
+        ("Defer colchicine.", False),
+        ("Refrain from colchicine.", False),
+        ("Colchicine isn't wanted.", False),
+        ("Don\u2019t give colchicine.", False),
+    ],
+)
+def test_what_a_plan_advises_against_is_not_planned(plan: str, holds: bool) -> None:
+    events = log((Role.DOCTOR, Diagnose(("gout",), Plan(plan))))
+    assert met(case(), events, Conditions.model_validate({"all": [{"planned": "colchicine"}]})) is holds
+
+
 def test_conditions_need_all_of_all_and_one_of_any() -> None:
     yes, no = {"act": "empathise"}, {"act": "explain"}
     for given, holds in [
@@ -279,6 +298,14 @@ def test_goals_that_are_met_are_named() -> None:
         "One of: migraine, gout, pulmonary embolism, asthma",
         "it isn't pulmonary embolism",
         "gout (pulmonary embolism)",
+        "gout/migraine/asthma/pulmonary embolism",
+        "gout migraine asthma pulmonary embolism",
+        "gout & pulmonary embolism",
+        "pneumonia and pulmonary embolism",
+        "pulmonary embolism and pneumonia",
+        "asthma|gout|pulmonary embolism",
+        "pulmonary embolism, maybe pneumonia",
+        "pulmonary embolism, could also be pneumonia",
         "migraine or gout or pulmonary embolism or asthma",
     ],
     ids=lambda said: said[:20],

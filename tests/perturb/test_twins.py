@@ -16,6 +16,7 @@ from clinicenv.consultation import Consultation, Turn
 from clinicenv.events import DoorNote, Event, Report, Result, Role, to_data
 from clinicenv.files import InputError
 from clinicenv.perturb import KINDS, Pool, Twins, named, twins
+from clinicenv.perturb.case import MOST_LENDERS
 from clinicenv.scenario import Scenario, select
 from clinicenv.view import DoctorView
 
@@ -84,6 +85,7 @@ def test_twins_are_the_same_bytes_but_for_what_was_perturbed(kind: str) -> None:
             (place,) = changed(clean, perturbed)
             assert re.fullmatch(rf"images\.{of}\.altered\.caption|tests\.{of}\.comment", place)
         assert clean is scenario or clean.perturbed
+        assert KINDS[kind].own_clean == (clean is not scenario)
         assert clean.hash != perturbed.hash
 
 
@@ -274,6 +276,16 @@ def test_more_cases_to_borrow_from_seldom_change_what_is_borrowed() -> None:
             same += few.perturbed.hash == many.perturbed.hash
             changed += few.perturbed.hash != many.perturbed.hash
     assert same > changed
+
+
+def test_of_many_cases_of_ones_own_two_hundred_lend_whatever_their_order() -> None:
+    other = load_scenario("sharp-chest-pain-03")
+    own = [other.changed(id=f"my-{n}") for n in range(MOST_LENDERS + 50)]
+    for scenario in own:
+        scenario._folder = Path("/elsewhere")
+    lenders = {s.id for s in Pool([*CASES, *own]).lenders}
+    assert len(lenders) == len(POOL.lenders) + MOST_LENDERS == len(POOL.lenders) + 200
+    assert {s.id for s in Pool([*own[::-1], *CASES]).lenders} == lenders
 
 
 def imported(case: Scenario, **image: str) -> Scenario:

@@ -187,6 +187,13 @@ def test_asking_the_same_again_is_a_repeat() -> None:
     assert process(CASE, played(ask, ask, RIGHT)).repeats.value == 1
 
 
+def test_what_is_told_unasked_is_history_and_was_not_asked_for() -> None:
+    case = load_scenario("breathless-at-night-01")
+    marks = process(case, play(case, Cast(doctor=lambda turn: RIGHT)))
+    assert (marks.history.value or 0) > 0
+    assert marks.history_asked.value == 0
+
+
 def test_unkind_words_halve_what_good_ones_earn() -> None:
     kind = Say("Hello. I am so sorry, that sounds frightening.")
     rude = Say("Don't waste my time, you are being ridiculous.")
