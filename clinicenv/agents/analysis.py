@@ -3,18 +3,13 @@
 It goes to `aside`, so that confidence and urgency can be scored against what was right.
 """
 
-import json
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clinicenv.files import printable
+from clinicenv.models.objects import MAX_TEXT, objects
 
-MAX_TEXT = 100_000
-"""The longest reply that is searched for an analysis, in characters."""
-_MAX_TRIES = 50
-"""Braces at which a JSON object is looked for."""
 _UNSUPPORTED = ("title", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
 """Keys of a JSON schema that not every strict server takes; `read` checks what they say."""
 
@@ -74,28 +69,13 @@ def read(text: str) -> Analysis | str:
     if "{" in text:
         why = "The JSON in the reply cannot be read, or is cut short; write the whole object again, shorter."
     wrong = ""
-    for found in _objects(text):
+    for found in objects(text):
         try:
             return Analysis.model_validate(found)
         except ValidationError as e:
             if found.keys() & Analysis.model_fields.keys():  # else it is part of one, or something else
                 wrong = wrong or _explained(e)
     return wrong or why
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a text, in order; what cannot be read is passed over."""
-    decoder = json.JSONDecoder()
-    start = text.find("{")
-    for _ in range(_MAX_TRIES):
-        if start < 0:
-            return
-        try:
-            found, end = decoder.raw_decode(text, start)
-            yield found
-        except (ValueError, RecursionError):
-            end = start + 1
-        start = text.find("{", end)
 
 
 def _explained(error: ValidationError) -> str:

@@ -1,7 +1,6 @@
 """`clinicenv score`: every mark of a run by rule, for each doctor."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,16 +8,18 @@ import click
 
 from clinicenv.cli.outcome import BY
 from clinicenv.cli.output import echo_json
+from clinicenv.cli.rating import Rating, rate_one, rate_run, rater_of
 from clinicenv.files import InputError
 from clinicenv.report.tables import print_table, table
-from clinicenv.runs.ratings import rate_by_rule
 from clinicenv.runs.results import ResultLine
 from clinicenv.runs.scoring import Marks, scored
 from clinicenv.runs.store import Store
-from clinicenv.score.axes import Rated
 from clinicenv.score.marks import MARKS
 from clinicenv.score.rubric import Rubric, load_rubric
 from clinicenv.score.statistics import over_scenarios
+
+DIAGNOSIS = "diagnosis-10"
+"""What a rater rates unless told otherwise."""
 
 
 @click.command()
@@ -26,25 +27,28 @@ from clinicenv.score.statistics import over_scenarios
 @click.argument("key", required=False)
 @click.option("--by", type=click.Choice(list(BY)), help="Divide the columns by this.")
 @click.option("--rubric", metavar="ID", help="Rate the axes of a rubric: amie-patient-26, a file, ...")
+@click.option(
+    "--rater",
+    metavar="MODEL|human",
+    help="Who rates: a model, e.g. openai:NAME, or you (human, human:NAME); the diagnoses, if no rubric is"
+    " named.  [the rules]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def score(run: Path, key: str | None, by: str | None, rubric: str | None, as_json: bool) -> int:
+def score(
+    run: Path, key: str | None, by: str | None, rubric: str | None, rater: str | None, as_json: bool
+) -> int:
     """Score RUN (a folder), or the consultation whose key starts with KEY, by all rules.
 
     Means are over scenarios, of the consultations that a mark applies to; those that broke count nowhere.
-    Ratings of a rubric are kept in the run's folder.
+    Ratings of a rubric are kept in the run's folder, and nothing rated is asked for again.
     """
     store = Store.open(run)
-    if key and rubric:
-        return _rated(store, load_rubric(rubric), store.find(key), as_json)
+    if rubric or rater:
+        return _rated(store, load_rubric(rubric or DIAGNOSIS), rater_of(rater), key, by, as_json)
     if key:
         return _one(store, store.find(key), as_json)
-    results = [r for r in store.results().values() if r.status != "error" and not r.perturbed]
-    if not results:
-        raise InputError("no consultation has come to an end yet", file=run)
-    values = {s.id: BY[by](s) for s in store.scenarios()} if by else {}
-    names = {r.key: f"{r.arm}: {values[r.scenario]}" if by else r.arm for r in results}
-    if rubric:
-        return _ratings(store, load_rubric(rubric), results, names, as_json)
+    results = _finished(store)
+    names = _names(store, results, by)
     arms: dict[str, list[tuple[ResultLine, Marks]]] = {}
     for result, marks in scored(store, results):
         arms.setdefault(names[result.key], []).append((result, marks))
@@ -56,36 +60,27 @@ def score(run: Path, key: str | None, by: str | None, rubric: str | None, as_jso
     return 0
 
 
-def _ratings(
-    store: Store, rubric: Rubric, results: list[ResultLine], names: dict[str, str], as_json: bool
-) -> int:
-    """The axes of a rubric, for each doctor."""
-    from clinicenv.report.ratings import as_data, print_ratings
-
-    scenarios = {r.key: r.scenario for r in results}
-    arms: dict[str, list[tuple[str, dict[str, Rated]]]] = {}
-    for key, ratings in rate_by_rule(store, rubric, scenarios):
-        arms.setdefault(names[key], []).append((scenarios[key], ratings))
-    ordered = {arm: arms[arm] for arm in sorted(arms)}
-    if as_json:
-        echo_json({"run": str(store.folder), **as_data(rubric, ordered)})
-    else:
-        print_ratings(rubric, ordered, sys.stdout)
-    return 0
+def _finished(store: Store) -> list[ResultLine]:
+    results = [r for r in store.results().values() if r.status != "error" and not r.perturbed]
+    if not results:
+        raise InputError("no consultation has come to an end yet", file=store.folder)
+    return results
 
 
-def _rated(store: Store, rubric: Rubric, key: str, as_json: bool) -> int:
-    """The axes of one consultation, with the events that decided them."""
-    ((_, ratings),) = rate_by_rule(store, rubric, [key])
-    if as_json:
-        echo_json({"key": key, "rubric": rubric.id, "ratings": {n: asdict(r) for n, r in ratings.items()}})
-        return 0
-    for axis in rubric.axes:
-        rated = ratings.get(axis.id)
-        option = "not rated" if rated is None else rated.option or "does not apply"
-        where = f"   events {', '.join(map(str, rated.events))}" if rated and rated.events else ""
-        click.echo(f"{axis.id:<24}{option}{where}")
-    return 0
+def _names(store: Store, results: list[ResultLine], by: str | None) -> dict[str, str]:
+    """The column of each consultation, by key."""
+    values = {s.id: BY[by](s) for s in store.scenarios()} if by else {}
+    return {r.key: f"{r.arm}: {values[r.scenario]}" if by else r.arm for r in results}
+
+
+def _rated(store: Store, rubric: Rubric, rater: str, key: str | None, by: str | None, as_json: bool) -> int:
+    if key:
+        result = store.results().get(found := store.find(key))
+        if result is None or result.status == "error":
+            raise InputError(f"the consultation {found} broke or goes on, and is not rated")
+        return rate_one(Rating(store, rubric, rater, [result], {found: result.arm}), as_json)
+    results = _finished(store)
+    return rate_run(Rating(store, rubric, rater, results, _names(store, results, by)), as_json)
 
 
 def _means(found: list[tuple[ResultLine, Marks]]) -> dict[str, dict[str, float]]:

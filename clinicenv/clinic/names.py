@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from unicodedata import combining, normalize
 
 NEGATED = re.compile(
     r"\b(?:not|no|never|unlikely|improbable|exclud\w+|rul(?:e[sd]?|ing)[ -]?out|r/o|negative for|absence of"
@@ -48,6 +49,13 @@ _LETTER_A = re.compile(r"(?<=[a-z] )(?:A\b|a$)")
 """The letter in `haemophilia A`, which is no article."""
 
 
+def plain_letters(text: str) -> str:
+    """The text without accents: Guillain-Barré is also written Guillain-Barre."""
+    if text.isascii():
+        return text
+    return "".join(c for c in normalize("NFKD", text) if not combining(c))
+
+
 @lru_cache(maxsize=16384)
 def stems(name: str) -> frozenset[str]:
     """The words of a name, each in one spelling whether American or British, singular or plural."""
@@ -57,7 +65,7 @@ def stems(name: str) -> frozenset[str]:
 @lru_cache(maxsize=16384)
 def in_order(name: str) -> tuple[str, ...]:
     """The stems in their order."""
-    text = _LETTER_A.sub("lettera", name)
+    text = _LETTER_A.sub("lettera", plain_letters(name))
     text = text.lower().replace("\u2019", "'").replace("'s", "").replace("post-", "post")
     return tuple(_stem(_ROMAN.get(w, w)) for w in WORD.findall(text))
 

@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
+from textwrap import fill
 from typing import Any, TextIO
 
+from clinicenv.files import printable
 from clinicenv.report.tables import print_table, table
+from clinicenv.score.agreement import Agreement, Ratings, of_all, of_axis
 from clinicenv.score.axes import Rated
 from clinicenv.score.rubric import Axis, Rubric
 from clinicenv.score.statistics import over_scenarios
@@ -28,6 +31,8 @@ class AxisSummary:
     options: dict[str, int]
     mean: float | None
     """mean place on the scale from 1, over scenarios; of a binary scale the share of the good option"""
+    favourable: float | None
+    """share of the ratings that speak for the doctor, over scenarios"""
 
 
 def summarise(rubric: Rubric, axis: Axis, given: Given) -> AxisSummary:
@@ -36,7 +41,6 @@ def summarise(rubric: Rubric, axis: Axis, given: Given) -> AxisSummary:
     found = [(scenario, ratings[axis.id]) for scenario, ratings in given if axis.id in ratings]
     rated = [(scenario, r) for scenario, r in found if r.option is not None]
     counts = Counter(str(r.option) for _, r in rated)
-    places = [o.id for o in scale.options]
     first = 0 if scale.kind == "binary" else 1
     return AxisSummary(
         axis=axis.id,
@@ -45,31 +49,100 @@ def summarise(rubric: Rubric, axis: Axis, given: Given) -> AxisSummary:
         not_applicable=len(found) - len(rated),
         not_rated=len(given) - len(found),
         options={o.id: counts[o.id] for o in scale.options if counts[o.id]},
-        mean=over_scenarios((s, first + places.index(str(r.option))) for s, r in rated)
+        mean=over_scenarios((s, first + scale.places[str(r.option)]) for s, r in rated)
         if scale.ordered
         else None,
+        favourable=over_scenarios((s, float(scale.favourable(str(r.option)))) for s, r in rated),
     )
 
 
-def as_data(rubric: Rubric, arms: Mapping[str, Given]) -> dict[str, Any]:
+def as_data(rubric: Rubric, rater: str, arms: Mapping[str, Given]) -> dict[str, Any]:
     found = {arm: [asdict(summarise(rubric, a, given)) for a in rubric.axes] for arm, given in arms.items()}
-    return {"rubric": rubric.id, "rubric_hash": rubric.hash, "arms": found}
+    return {"rubric": rubric.id, "rubric_hash": rubric.hash, "rater": rater, "arms": found}
 
 
-def print_ratings(rubric: Rubric, arms: Mapping[str, Given], stream: TextIO) -> None:
-    rows: list[tuple[str, ...]] = []
+_NOTE = {
+    True: "validated local: the rule puts scripted doctors of three grades in order; no person checked it.",
+    False: "Rated by {}. How far that can be trusted is known only as far as others rated the same.",
+}
+
+
+def rows(rubric: Rubric, arms: Mapping[str, Given], by_rule: bool) -> list[tuple[str, ...]]:
+    """A row for each group and axis: its name, a cell for each doctor and, by rule, how it was validated."""
+    found: list[tuple[str, ...]] = []
     for group, axes in groupby(rubric.axes, lambda axis: axis.group):
-        rows.append((group, *[""] * (len(arms) + 1)))
+        found.append((group, *[""] * (len(arms) + by_rule)))
         for axis in axes:
             cells = (_cell(rubric, axis, summarise(rubric, axis, given)) for given in arms.values())
-            rows.append((f"  {axis.id}", *cells, axis.validated))
-    print_table(table(("axis", *arms, "validated"), rows, figures=True), stream)
+            found.append((f"  {axis.id}", *cells, *((axis.validated,) if by_rule else ())))
+    return found
+
+
+def columns(arms: Mapping[str, Given], by_rule: bool) -> tuple[str, ...]:
+    return ("axis", *arms, *(("validated",) if by_rule else ()))
+
+
+def print_ratings(rubric: Rubric, rater: str, arms: Mapping[str, Given], stream: TextIO) -> None:
+    by_rule = rater == "rule"
+    print_table(table(columns(arms, by_rule), rows(rubric, arms, by_rule), figures=True), stream)
     print(
-        f"{rubric.title}. Ordinal axes: mean place on the scale; yes-or-no axes: share of the good answer; in"
-        "\nbrackets the consultations that it is of, and those to which the axis does not apply (n/a)."
-        "\nvalidated local: the rule puts scripted doctors of three grades in order; no person checked it.",
+        f"{printable(rubric.title)}. Ordinal axes: mean place on the scale; yes-or-no axes: share of the good"
+        "\nanswer; in brackets the consultations that it is of, and those to which it does not apply (n/a)."
+        f"\n{_NOTE[by_rule].format(printable(rater))}",
         file=stream,
     )
+
+
+Agreed = dict[str, Agreement]
+"""axis -> agreement; `ALL` for all axes together"""
+ALL = "all axes"
+
+
+def agreed(rubric: Rubric, one: Ratings, other: Ratings) -> Agreed:
+    """Of two raters, for each axis that both rated at all."""
+    found = {axis.id: of_axis(rubric, axis, one, other) for axis in rubric.axes}
+    if whole := of_all(rubric, one, other):
+        found[ALL] = whole
+    return {name: agreement for name, agreement in found.items() if agreement.n}
+
+
+AGREEMENT = ("axis", "n", "same", "constant", "kappa", "same side", "constant")
+
+
+def agreement_rows(found: Agreed) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            str(a.n),
+            _share(a.exact),
+            _share(a.constant_exact),
+            "-" if a.kappa is None else f"{a.kappa:.2f}",
+            _share(a.side),
+            _share(a.constant_side),
+        )
+        for name, a in found.items()
+    ]
+
+
+AGREEMENT_NOTE = (
+    "same: both chose the same option; same side: both for the doctor, or both not; constant: what the best"
+    " rater reaches that gives everybody the same, against the second one; kappa: Cohen's, quadratic weights"
+    " where options have an order. An agreement that is no better than the constant's says nothing; below 100"
+    " pairs kappa is rough (+-0.13 and more)."
+)
+
+
+def print_agreement(one: str, other: str, found: Agreed, stream: TextIO) -> None:
+    print(f"\n{printable(one)} and {printable(other)}", file=stream)
+    if not found:
+        print("no axis of a consultation was rated by both", file=stream)
+        return
+    print_table(table(AGREEMENT, agreement_rows(found), figures=True), stream)
+    print(fill(AGREEMENT_NOTE, 100), file=stream)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _cell(rubric: Rubric, axis: Axis, found: AxisSummary) -> str:

@@ -1,95 +1,166 @@
 """Ratings of a run's consultations, kept in `scores/RUBRIC@RATER.jsonl`: appended, never deleted.
 
-A line has the consultation's key, the hashes of rubric and rater, and for each rated axis the option (none
-where it does not apply), what the rule made of the log, and the events that decided it. Of several lines of
-a key the last one with the rubric's and the rater's present hash counts.
+A line has the consultation's key, the names and hashes of rubric and rater, and for each rated axis the
+option (none where it does not apply), what decided it and where. Of several lines of a key with the present
+hashes the last rating of each axis counts. The rubrics lie beside them as they were, by hash.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
-from functools import cache, partial
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from clinicenv import clinic, score
-from clinicenv.files import InputError
+from clinicenv.files import InputError, read_text, write_text
 from clinicenv.runs.results import Log, compact, read_lines, unreadable
-from clinicenv.runs.scoring import each
 from clinicenv.runs.store import Store, lock_of
-from clinicenv.score.axes import Rated, rate
+from clinicenv.score.axes import Rated
 from clinicenv.score.rubric import Rubric
 
 RULE = "rule"
 """The rater that needs nobody."""
 
+FOLDER = "scores"
+
 Ratings = dict[str, Rated]
+Keep = Callable[..., None]
+"""Keeps the ratings of a key; further fields go into the line as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rater:
+    """Who rates: `rule`, a person (`human`, `human:NAME`) or a model, and a hash of all that decides how."""
+
+    name: str
+    hash: str
+
+
+def person(name: str) -> Rater:
+    return Rater(name, hashlib.sha256(name.encode()).hexdigest()[:16])
 
 
 @cache
-def rule_hash() -> str:
-    """16 hex digits that change whenever code or knowledge of `score` or `clinic` does."""
+def by_rule() -> Rater:
+    """The rules. The hash changes whenever code or knowledge of `score` or `clinic` does."""
     folders = (Path(package.__path__[0]) for package in (score, clinic))
     sources = [f for folder in folders for f in folder.rglob("*") if f.is_file() and f.suffix != ".pyc"]
     whole = b"".join(file.read_bytes() for file in sorted(sources))
-    return hashlib.sha256(whole).hexdigest()[:16]
+    return Rater(RULE, hashlib.sha256(whole).hexdigest()[:16])
 
 
-def path_of(folder: Path, rubric: Rubric, rater: str) -> Path:
-    return folder / "scores" / f"{rubric.id}@{rater}.jsonl"
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The ratings of one rubric by one rater, by key."""
+
+    rubric: Rubric
+    rater: str
+    ratings: Mapping[str, Ratings]
 
 
-def read(folder: Path, rubric: Rubric, rater: str, rater_hash: str) -> dict[str, Ratings]:
+def path_of(folder: Path, rubric: str, rater: str) -> Path:
+    """The file; a rater's name that no file can have is shortened, and told apart by a hash."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", rater)[:80]
+    if name != rater:
+        name += f"-{hashlib.sha256(rater.encode()).hexdigest()[:6]}"
+    return folder / FOLDER / f"{rubric}@{name}.jsonl"
+
+
+def read(folder: Path, rubric: Rubric, rater: Rater) -> dict[str, Ratings]:
     """The ratings by key that this rubric and rater gave; InputError where a line is none."""
-    path = path_of(folder, rubric, rater)
     found: dict[str, Ratings] = {}
-    for line in read_lines(path):
-        try:
-            data = line.data
-            if (data["rubric_hash"], data["rater_hash"]) == (rubric.hash, rater_hash):
-                found[data["key"]] = {name: _rated(name, r) for name, r in data["ratings"].items()}
-        except (KeyError, TypeError, AttributeError) as e:
-            raise unreadable(path, line.number) from e
+    for data in _lines(path_of(folder, rubric.id, rater.name)):
+        if (data["rubric_hash"], data["rater_hash"]) == (rubric.hash, rater.hash):
+            found.setdefault(data["key"], {}).update(data["ratings"])
     return found
 
 
+def kept(store: Store) -> list[Kept]:
+    """All that is kept of a run: of each rubric and rater the ratings by the last line's hashes.
+
+    Ratings by rules of another version are left out, for they are made anew where they are asked for.
+    """
+    found = []
+    for path in sorted((store.folder / FOLDER).glob("*@*.jsonl")):
+        lines = list(_lines(path))
+        if not lines:
+            continue
+        last = lines[-1]["rubric_hash"], lines[-1]["rater_hash"]
+        name = lines[-1]["rater"]
+        if name == RULE and last[1] != by_rule().hash:
+            continue
+        ratings: dict[str, Ratings] = {}
+        for data in lines:
+            if (data["rubric_hash"], data["rater_hash"]) == last:
+                ratings.setdefault(data["key"], {}).update(data["ratings"])
+        found.append(Kept(_rubric(store.folder, last[0]), name, ratings))
+    return found
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    for line in read_lines(path):
+        try:
+            data = line.data
+            ratings = {name: _rated(name, r) for name, r in data["ratings"].items()}
+            plain = {n: str(data[n]) for n in ("key", "rater", "rubric_hash", "rater_hash")}
+            yield {**plain, "ratings": ratings}
+        except (KeyError, TypeError, AttributeError) as e:
+            raise unreadable(path, line.number) from e
+
+
 def _rated(name: str, data: Mapping[str, Any]) -> Rated:
-    return Rated(name, data["option"], data["value"], tuple(data["events"]))
+    return Rated(name, data["option"], data["value"], tuple(data["events"]), data.get("reason", ""))
 
 
-def rate_by_rule(store: Store, rubric: Rubric, keys: Iterable[str]) -> Iterator[tuple[str, Ratings]]:
-    """The ratings by rule of these consultations, in order; those that are not kept yet are made and kept."""
-    wanted = list(keys)
-    known = read(store.folder, rubric, RULE, rule_hash())
-    if any(key not in known for key in wanted):
-        _rate_the_rest(store, rubric, wanted)
-        known = read(store.folder, rubric, RULE, rule_hash())
-    yield from ((key, known[key]) for key in wanted)
+def _rubric(folder: Path, hash: str) -> Rubric:
+    """The rubric as it was when it was used."""
+    path = folder / FOLDER / f"{hash}.json"
+    try:
+        rubric = Rubric.model_validate_json(read_text(path))
+    except ValidationError as e:
+        raise InputError(
+            "is no rubric of this version of clinicenv; restore it from a copy", file=path
+        ) from e
+    if rubric.hash != hash:
+        raise InputError("was changed since; restore it from a copy", file=path)
+    return rubric
 
 
-def _rate_the_rest(store: Store, rubric: Rubric, keys: Iterable[str]) -> None:
-    path = path_of(store.folder, rubric, RULE)
+@contextmanager
+def keeping(folder: Path, rubric: Rubric, rater: Rater) -> Iterator[Keep]:
+    """What keeps ratings, a line at a time; InputError where another process does so in this run."""
+    path = path_of(folder, rubric.id, rater.name)
     try:
         path.parent.mkdir(exist_ok=True)
         lock = lock_of(path.parent)
     except OSError as e:
         raise InputError(f"cannot be written: {e.strerror}", file=path.parent) from e
     try:
-        known = read(store.folder, rubric, RULE, rule_hash())  # by now, another process may have rated some
-        missing = [key for key in keys if key not in known]
+        copy = path.parent / f"{rubric.hash}.json"
+        if not copy.exists():
+            write_text(copy, rubric.model_dump_json() + "\n")
         log = Log(path)
         try:
-            for key, ratings in zip(missing, each(store, missing, partial(rate, rubric)), strict=True):
-                log.append(line_of(rubric, key, ratings))
+            yield lambda key, ratings, **more: log.append(_line(rubric, rater, key, ratings, more))
         finally:
             log.close()
     finally:
         os.close(lock)
 
 
-def line_of(rubric: Rubric, key: str, ratings: Ratings) -> bytes:
-    """The line that keeps a consultation's ratings by rule, without its newline."""
-    kept = {name: {k: v for k, v in asdict(r).items() if k != "axis"} for name, r in ratings.items()}
-    data = {"key": key, "rubric": rubric.id, "rubric_hash": rubric.hash}
-    return compact({**data, "rater": RULE, "rater_hash": rule_hash(), "ratings": kept}).encode()
+def _line(rubric: Rubric, rater: Rater, key: str, ratings: Ratings, more: Mapping[str, Any]) -> bytes:
+    given = {name: {k: v for k, v in asdict(r).items() if k != "axis"} for name, r in ratings.items()}
+    data = {"key": key, "rubric": rubric.id, "rubric_hash": rubric.hash, "ratings": given, **more}
+    return compact({**data, "rater": rater.name, "rater_hash": rater.hash}).encode(errors="replace")
+
+
+def unrated(rubric: Rubric, known: Mapping[str, Ratings], keys: Sequence[str]) -> list[str]:
+    """The keys of which not all axes are rated, in an order that tells nothing of who played them."""
+    left = [key for key in keys if len(known.get(key, {})) < len(rubric.axes)]
+    return sorted(left, key=lambda key: hashlib.sha256(f"{rubric.id} {key}".encode()).digest())

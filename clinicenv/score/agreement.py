@@ -1,12 +1,14 @@
 """How far two raters agree, always beside what a rater would reach that gives everybody the same.
 
-Ratings that are missing or do not apply are left out in pairs; how many are left is part of the result. Needs
-the `stats` extra.
+Ratings that are missing or do not apply are left out in pairs; how many are left is part of the result.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from clinicenv.score.axes import Rated
+from clinicenv.score.rubric import Axis, Rubric
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +25,54 @@ class Agreement:
     constant_exact: float | None
     """the best that a rater reaches who gives everybody the same option, against the second one"""
     constant_near: float | None
+    side: float | None = None
+    """both on the same side: the option speaks for the doctor, or not; None where sides are unknown"""
+    constant_side: float | None = None
 
 
-def agreement(one: Sequence[int | None], other: Sequence[int | None], ordered: bool = True) -> Agreement:
-    """The agreement of two raters: places of the options that they chose, None for no rating."""
+Ratings = Mapping[str, Mapping[str, Rated]]
+"""consultation's key -> axis -> rating"""
+
+
+def of_axis(rubric: Rubric, axis: Axis, one: Ratings, other: Ratings) -> Agreement:
+    """The agreement of two raters on an axis, over the consultations that both have."""
+    return _pooled(rubric, [axis], one, other)
+
+
+def of_all(rubric: Rubric, one: Ratings, other: Ratings) -> Agreement | None:
+    """The same over all axes together; None where they have not one scale."""
+    if len({axis.scale for axis in rubric.axes}) > 1 or len(rubric.axes) < 2:
+        return None
+    return _pooled(rubric, rubric.axes, one, other)
+
+
+def _pooled(rubric: Rubric, axes: Sequence[Axis], one: Ratings, other: Ratings) -> Agreement:
+    scale = rubric.scale(axes[0])
+    cells = [(key, axis.id) for key in one.keys() & other.keys() for axis in axes]
+    given = [[_place(scale.places, by[key].get(name)) for key, name in cells] for by in (one, other)]
+    good = [scale.favourable(o.id) for o in scale.options]
+    return agreement(given[0], given[1], scale.ordered, good)
+
+
+def _place(places: Mapping[str, int], rated: Rated | None) -> int | None:
+    return None if rated is None or rated.option is None else places[rated.option]
+
+
+def agreement(
+    one: Sequence[int | None],
+    other: Sequence[int | None],
+    ordered: bool = True,
+    good: Sequence[bool] | None = None,
+) -> Agreement:
+    """The agreement of two raters: places of the options that they chose, None for no rating.
+
+    `good` says of each option whether it speaks for the doctor.
+    """
     pairs = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
     if not pairs:
         return Agreement(0, None, None, None, None, None)
     gold = [b for _, b in pairs]
+    sides = [(int(good[a]), int(good[b])) for a, b in pairs] if good else []
     return Agreement(
         n=len(pairs),
         exact=_share(pairs, 0),
@@ -38,6 +80,8 @@ def agreement(one: Sequence[int | None], other: Sequence[int | None], ordered: b
         kappa=kappa(pairs, ordered),
         constant_exact=max(Counter(gold).values()) / len(gold),
         constant_near=max(_share([(c, b) for b in gold], 1) for c in set(gold)) if ordered else None,
+        side=_share(sides, 0) if sides else None,
+        constant_side=max(Counter(b for _, b in sides).values()) / len(sides) if sides else None,
     )
 
 

@@ -17,8 +17,10 @@ class Rated:
     option: str | None
     """None where it does not apply"""
     value: float | None
-    """what the rule made of the log, 0 to 1"""
+    """what the rule made of the log, 0 to 1; None where a model or a person rated"""
     events: tuple[int, ...] = ()
+    reason: str = ""
+    """in the words of a model or a person"""
 
 
 def option_of(scale: Scale, value: float) -> int:
@@ -26,27 +28,43 @@ def option_of(scale: Scale, value: float) -> int:
     return min(int(max(value, 0.0) * len(scale.options) + 1e-9), len(scale.options) - 1)
 
 
+def can_apply(axis: Axis, scenario: Scenario, trajectory: Trajectory) -> bool:
+    """Whether an axis is about such a consultation at all: none is about a question, which is no talk, those
+    about a work-up not about a difficult conversation, those about a rank not about a shorter list."""
+    if scenario.task == "question":
+        return False
+    if axis.rank:
+        return len(trajectory.verdict.ranks if trajectory.verdict else ()) >= axis.rank
+    return scenario.task != "communicate" or axis.rule not in OF_A_DIAGNOSIS
+
+
 def rate(rubric: Rubric, scenario: Scenario, trajectory: Trajectory) -> dict[str, Rated]:
-    """The axes of a rubric that rules rate; the others are left to a model or a person.
-
-    None of them applies to a question, which is no consultation, and those about a work-up not to a difficult
-    conversation.
-    """
+    """The axes of a rubric that rules rate, and those that cannot apply; the others are left to a model or a
+    person, and so is a diagnosis on which the rule is undecided."""
     evidence = Evidence(scenario, trajectory)
-    return {
-        rated.axis: rated for axis in rubric.axes if axis.rule for rated in _rated(rubric, axis, evidence)
-    }
+    return {rated.axis: rated for axis in rubric.axes for rated in _rated(rubric.scale(axis), axis, evidence)}
 
 
-def _rated(rubric: Rubric, axis: Axis, evidence: Evidence) -> Iterator[Rated]:
-    task, rule = evidence.scenario.task, str(axis.rule)
-    if task == "question" or (task == "communicate" and rule in OF_A_DIAGNOSIS):
+def _rated(scale: Scale, axis: Axis, evidence: Evidence) -> Iterator[Rated]:
+    if not can_apply(axis, evidence.scenario, evidence.trajectory):
         yield Rated(axis.id, None, None)
         return
-    value, events = RULES[rule](evidence)
-    events = tuple(sorted(set(events)))
-    if value is None:
-        yield Rated(axis.id, None, None, events)
+    if not axis.rule and not axis.rank:
         return
-    scale = rubric.scale(axis)
-    yield Rated(axis.id, scale.options[option_of(scale, value)].id, min(max(value, 0.0), 1.0), events)
+    value, events = _of_rank(axis.rank, evidence) if axis.rank else RULES[str(axis.rule)](evidence)
+    events = tuple(sorted(set(events)))
+    if value is not None:
+        option = scale.options[option_of(scale, value)].id
+        yield Rated(axis.id, option, min(max(value, 0.0), 1.0), events)
+    elif axis.rule:
+        yield Rated(axis.id, None, None, events)
+
+
+def _of_rank(rank: int, evidence: Evidence) -> tuple[float | None, tuple[int, ...]]:
+    """The rule's verdict on a diagnosis: 1 right, 0.5 partly, 0 wrong; None where it is undecided."""
+    assert evidence.trajectory.verdict
+    verdict = evidence.trajectory.verdict.ranks[rank - 1]
+    events = (evidence.final[0],) if evidence.final else ()
+    if verdict.verdict == "undecided":
+        return None, events
+    return (1.0 if verdict.right else 0.5 if verdict.credit else 0.0), events

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).resolve().parent / "rubrics"
 
 
 class Option(Part):
-    """One answer. `good` says whether it speaks for the doctor; None where an order says so."""
+    """One answer. `good` says whether it speaks for the doctor; see `Scale.favourable` where it is None."""
 
     id: Slug
     text: Text
@@ -49,8 +49,21 @@ class Scale(Part):
     def ordered(self) -> bool:
         return self.kind != "nominal"
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each option, from 0, the worst first where they have an order."""
+        return {o.id: n for n, o in enumerate(self.options)}
 
-Needs = Literal["transcript", "questionnaire", "answer_key"]
+    def favourable(self, option: str) -> bool:
+        """Whether an option speaks for the doctor: as it says itself, else if it is above the middle."""
+        place = self.places[option]
+        good = self.options[place].good
+        return 2 * place > len(self.options) - 1 if good is None else good
+
+
+Needs = Literal["transcript", "questionnaire", "differential", "answer_key"]
+"""What a rater has to see: the talk with its results; the ranked list and the plan; the ranked list alone;
+the scenario's answer, with what else its authors hold right where more than the list is seen."""
 
 
 class Axis(Part):
@@ -63,6 +76,8 @@ class Axis(Part):
     needs: tuple[Needs, ...] = ("transcript",)
     applies: Text | None = None
     """when it does not apply, in words; it may always be answered so"""
+    rank: Annotated[int, Field(ge=1, le=10)] | None = None
+    """which diagnosis of the ranked list it is about, from 1; it does not apply where the list is shorter"""
     rule: Slug | None = None
     """the rule that rates it from the log (`score.axis_rules`); without one a model or a person must"""
     validated: Literal["none", "published", "local"] = "none"

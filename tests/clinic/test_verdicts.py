@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from clinicenv.clinic.conditions import met
+from clinicenv.clinic.disease_names import thesaurus
 from clinicenv.clinic.names import same_diagnosis
 from clinicenv.clinic.verdicts import judge
 from clinicenv.events import (
@@ -143,6 +144,9 @@ def test_the_list_earns_the_best_of_its_discounted_ranks(ranked: tuple[str, ...]
 
 
 def test_same_diagnosis_bridges_spelling_order_and_plurals_only() -> None:
+    assert same_diagnosis("Guillain-Barré syndrome", "Guillain-Barre syndrome")
+    assert thesaurus().find("Sjogren syndrome") is not None
+    assert thesaurus().find("Sjogren syndrome") == thesaurus().find("Sjögren's syndrome")
     assert same_diagnosis("Hemorrhagic strokes", "haemorrhagic stroke")
     assert same_diagnosis("tumor of the oesophagus", "esophagus tumour")
     assert same_diagnosis("Addison's disease", "hypoadrenalism", ["Addison disease"])

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from clinicenv import Cast, Diagnose, Examine, OrderTests, Say, play
 from clinicenv.events import Plan, Trajectory
 from clinicenv.files import InputError
-from clinicenv.runs.ratings import RULE, line_of, path_of, read, rule_hash
-from clinicenv.runs.results import Log
+from clinicenv.runs.ratings import Rater, by_rule, keeping, read
 from clinicenv.scenario import Scenario, select
 from clinicenv.score.axes import Rated, option_of, rate
 from clinicenv.score.axis_rules import RULES
@@ -57,13 +56,11 @@ def test_every_answer_and_not_applicable_comes_back_as_it_was_given(
         str(n): {axis.id: Rated(axis.id, option, None, (3, 5))}
         for n, option in enumerate((*(o.id for o in rubric.scale(axis).options), None))
     }
-    path_of(tmp_path, rubric, RULE).parent.mkdir()
-    log = Log(path_of(tmp_path, rubric, RULE))
-    for key, ratings in given.items():
-        log.append(line_of(rubric, key, ratings))
-    log.close()
-    assert read(tmp_path, rubric, RULE, rule_hash()) == given
-    assert read(tmp_path, rubric, RULE, "another rule") == {}
+    with keeping(tmp_path, rubric, by_rule()) as keep:
+        for key, ratings in given.items():
+            keep(key, ratings)
+    assert read(tmp_path, rubric, by_rule()) == given
+    assert read(tmp_path, rubric, Rater(by_rule().name, "another rule")) == {}
 
 
 def test_a_rule_rates_on_no_scale_without_an_order(tmp_path: Path) -> None:

@@ -1,0 +1,288 @@
+"""`clinicenv score --rubric --rater`: models and persons as raters, and how far they agree."""
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_server import Answer, FakeServer, Messages, Replying
+
+from clinicenv.cli.main import call
+from clinicenv.score.axes import Rated
+from clinicenv.score.rubric import load_rubric
+
+ONE = "sharp-chest-pain-01"
+CASES = "sharp-chest-pain-01,sharp-chest-pain-02,sudden-headache-01"
+
+
+def clinicenv(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object, typed: str = ""
+) -> tuple[int, str, str]:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    code = call([*map(str, arguments)])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    doctors = ("--doctor", "bayes", "--doctor", "guess")
+    assert call(["run", *doctors, "--scenarios", CASES, "--out", str(folder)]) == 0
+    capsys.readouterr()
+    return folder
+
+
+def serving(reply: Replying) -> FakeServer:
+    """A server that answers the trial call, too."""
+    return FakeServer(lambda messages: reply(messages) if len(messages) > 1 else "Hello.")
+
+
+def judge(messages: Messages) -> Answer:
+    """A rater whose rating is a function of what it is asked, with the first line as evidence."""
+    document = json.loads(messages[1]["content"])
+    lines = document["material"].get("lines", [])
+    asked = document["axes"]
+    return json.dumps(
+        {
+            axis: {
+                "reason": "by length",
+                "evidence": [lines[0]["line"]] if lines else [],
+                "option": list(one["options"])[min(len(lines) // 8, len(one["options"]) - 1)],
+            }
+            for axis, one in asked.items()
+        }
+    )
+
+
+def test_a_model_rates_and_is_not_asked_twice(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    with serving(judge) as server:
+        name = f"openai:judge@{server.url}"
+        wanted = ("score", run, "--rubric", "auto-paces-4", "--rater", name)
+        code, out, err = clinicenv(capsys, monkeypatch, *wanted)
+        assert code == 0
+        assert "6 consultations rated by" in err
+        asked = len(server.requests)
+        assert re.search(r"understanding\s+\d\.\d of 5 \(3\)\s+1\.0 of 5 \(3\)", out)
+        again = clinicenv(capsys, monkeypatch, *wanted)
+        assert (again[0], again[1], len(server.requests)) == (0, out, asked)
+    (file,) = (run / "scores").glob("auto-paces-4@openai*.jsonl")
+    line = json.loads(file.read_text().splitlines()[0])
+    assert line["rater"] == name
+    assert line["tokens"] > 0
+    assert line["ratings"]["empathy"]["reason"] == "by length"
+    key = line["key"]
+    _, one, _ = clinicenv(capsys, monkeypatch, "score", run, key, "--rubric", "auto-paces-4", "--rater", name)
+    assert re.search(r"^empathy\s+\w+   events 0   by length$", one, re.M)
+
+
+def test_agreement_stands_beside_the_best_constant_rater(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    with serving(judge) as server:
+        name = f"openai:judge@{server.url}"
+        wanted = ("score", run, "--rubric", "auto-paces-4", "--rater", name)
+        _, out, _ = clinicenv(capsys, monkeypatch, *wanted)
+        data = json.loads(clinicenv(capsys, monkeypatch, *wanted, "--json")[1])
+    assert f"rule and {name}" in out
+    (found,) = data["agreement"]
+    assert found["raters"] == ["rule", name]
+    empathy = found["axes"]["empathy"]
+    assert empathy["n"] == 6
+    # the judge gives guess's three the lowest option: who says that of all is right in half at least
+    assert empathy["constant_exact"] >= 0.5
+    assert empathy["side"] is not None
+    assert "understanding" not in found["axes"]  # the rule does not rate it
+    assert data["rater"] == name
+
+
+def test_what_was_left_unrated_is_said_and_asked_for_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    spoilt = True
+
+    def reply(messages: Messages) -> Answer:
+        return "I'd rather not." if spoilt else judge(messages)
+
+    with serving(reply) as server:
+        name = f"openai:judge@{server.url}"
+        wanted = ("score", run, "--rubric", "auto-paces-4", "--rater", name)
+        code, out, err = clinicenv(capsys, monkeypatch, *wanted)
+        assert code == 1
+        assert "6 of them lack ratings, the first for" in err
+        assert "is missing" in err
+        assert "not rated" in out
+        spoilt = False
+        code, out, _ = clinicenv(capsys, monkeypatch, *wanted)
+        assert code == 0
+        assert "not rated" not in out
+
+
+def test_a_judge_beside_the_rule_on_diagnoses(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    def reply(messages: Messages) -> Answer:
+        document = json.loads(messages[1]["content"])
+        listed, key = document["material"]["differential"], document["material"]["answer_key"]
+        names = {key["diagnosis"].lower(), *map(str.lower, key["also_called"])}
+        same = ["same" if d.lower() in names else "unrelated" for d in listed]
+        axes = document["axes"]
+        return json.dumps({a: {"option": same[int(a[5:]) - 1], "evidence": [], "reason": ""} for a in axes})
+
+    with serving(reply) as server:
+        name = f"openai:judge@{server.url}"
+        code, out, _ = clinicenv(capsys, monkeypatch, "score", run, "--rater", name, "--json")
+        assert code == 0
+    data = json.loads(out)
+    assert data["rubric"] == "diagnosis-10"
+    whole = data["agreement"][0]["axes"]["all axes"]
+    assert whole["side"] > whole["constant_side"]
+    first = next(a for a in data["arms"]["bayes"] if a["axis"] == "rank_1")
+    assert 0 <= first["favourable"] <= 1
+
+
+def test_the_doctors_own_model_as_a_rater_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def reply(messages: Messages) -> Answer:
+        return judge(messages) if "material" in str(messages[-1]["content"]) else "DIAGNOSE: a cold"
+
+    with serving(reply) as server:
+        name = f"openai:m@{server.url}"
+        folder = tmp_path / "own"
+        assert (
+            call(["run", "--doctor", name, "--scenarios", "sharp-chest-pain-01", "--out", str(folder)]) == 0
+        )
+        capsys.readouterr()
+        _, _, err = clinicenv(
+            capsys, monkeypatch, "score", folder, "--rubric", "auto-paces-4", "--rater", name
+        )
+    assert "rates itself" in err
+
+
+def ratings(run: Path, file: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "scores" / file).read_text().splitlines()]
+
+
+def test_a_person_is_walked_through_blind_and_every_answer_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    wanted = ("score", run, "--rubric", "auto-paces-4", "--rater", "human")
+    typed = "4 @0,1 asked what I feared\nn\nb\n2\n\n9\n5 @999\nhm\n1\nq\n"
+    code, out, err = clinicenv(capsys, monkeypatch, *wanted, typed=typed)
+    assert code == 0
+    assert "bayes" not in err
+    assert "guess" not in err
+    assert "There are the options 1 to 5." in err
+    assert "There is no line 999." in err
+    assert "That is no rating." in err
+    kept = ratings(run, "auto-paces-4@human.jsonl")
+    given = [r for line in kept for r in line["ratings"].items()]
+    assert [(axis, r["option"]) for axis, r in given] == [
+        ("concerns", "good"),
+        ("understanding", None),
+        ("understanding", "poor"),
+        ("welfare", "very_poor"),
+    ]
+    assert given[0][1]["events"] == [0, 1]
+    assert given[0][1]["reason"] == "asked what I feared"
+    assert re.search(r"understanding .*2\.0 of 5 \(1\)", out)
+    _, _, err = clinicenv(capsys, monkeypatch, *wanted, typed="3\nq\n")
+    assert len(ratings(run, "auto-paces-4@human.jsonl")) == 5
+    assert ratings(run, "auto-paces-4@human.jsonl")[4]["ratings"].keys() == {"empathy"}  # the one left out
+
+
+def test_a_person_gets_undecided_diagnoses_first_then_those_on_which_raters_disagree(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    lists = iter(["costochondral thing", "acute pericarditis", "gastritis"])
+
+    def doctor(_: Messages) -> Answer:
+        return f"DIAGNOSE: {next(lists)}"
+
+    with serving(doctor) as server:
+        own = (
+            "--doctor",
+            f"openai:m@{server.url}",
+            "--scenarios",
+            "sharp-chest-pain-01",
+            "--concurrency",
+            "1",
+        )
+        assert call(["run", *own, "--repeats", "3", "--out", str(folder)]) == 0
+        capsys.readouterr()
+
+    def contrary(messages: Messages) -> Answer:
+        document = json.loads(messages[1]["content"])
+        right = document["material"]["differential"] == ["gastritis"]
+        return json.dumps({"rank_1": {"option": "same" if right else "nearly", "evidence": [], "reason": ""}})
+
+    with serving(contrary) as server:
+        clinicenv(capsys, monkeypatch, "score", folder, "--rater", f"openai:j@{server.url}")
+    _, _, err = clinicenv(capsys, monkeypatch, "score", folder, "--rater", "human:anna", typed="3\n1\n5\n")
+    shown = re.findall(r"\d of 3: ([\w ]+) ─+\ndifferential: ([\w ]+)", err)
+    assert shown == [
+        ("the rule is undecided", "costochondral thing"),
+        ("raters disagree", "gastritis"),
+        ("rated by rule", "acute pericarditis"),
+    ]
+    data = json.loads(clinicenv(capsys, monkeypatch, "score", folder, "--rater", "human:anna", "--json")[1])
+    (arm,) = data["arms"].values()
+    assert arm[0]["options"] == {"unrelated": 1, "related": 1, "same": 1}
+    assert {tuple(pair["raters"]) for pair in data["agreement"]} == {
+        ("rule", "human:anna"),
+        (next(p["raters"][0] for p in data["agreement"] if p["raters"][0] != "rule"), "human:anna"),
+    }
+
+
+def test_a_diagnosis_that_many_list_is_asked_for_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    _, _, err = clinicenv(capsys, monkeypatch, "score", run, "--rater", "human", typed="q\n")
+    total = int(re.search(r"1 of (\d+):", err).group(1))  # type: ignore[union-attr]
+    lists = json.loads(clinicenv(capsys, monkeypatch, "score", run, "--rubric", "diagnosis-10", "--json")[1])
+    listed = sum(a["n"] + a["not_rated"] for arm in lists["arms"].values() for a in arm)
+    assert total < listed
+
+
+@pytest.mark.parametrize(
+    ("rater", "why"),
+    [
+        ("human:", "needs a name"),
+        ("nobody", "is not a model"),
+        ("openai:m@http://127.0.0.1:9", "127.0.0.1:9"),
+    ],
+)
+def test_a_rater_that_cannot_rate_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path, rater: str, why: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    code, _, err = clinicenv(capsys, monkeypatch, "score", run, "--rubric", "auto-paces-4", "--rater", rater)
+    assert code == 2
+    assert why in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list((run / "scores").glob("*nobody*")) if (run / "scores").exists() else True
+
+
+def test_ratings_outlive_the_rubrics_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path, tmp_path: Path
+) -> None:
+    from clinicenv.runs.ratings import kept
+    from clinicenv.runs.store import Store
+
+    own = tmp_path / "own.yaml"
+    text = (Path(load_rubric.__globals__["FOLDER"]) / "auto-paces-4.yaml").read_text()
+    own.write_text(text.replace("id: auto-paces-4", "id: own-1"))
+    clinicenv(capsys, monkeypatch, "score", run, "--rubric", own, "--rater", "human", typed="3\nq\n")
+    rubric = load_rubric(str(own))
+    own.unlink()
+    found = {k.rater: k for k in kept(Store.open(run)) if k.rubric.id == "own-1"}
+    assert found["human"].rubric == rubric
+    assert [r for ratings in found["human"].ratings.values() for r in ratings.values()] == [
+        Rated("concerns", "fair", None)
+    ]
