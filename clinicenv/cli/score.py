@@ -9,6 +9,7 @@ import click
 from clinicenv.cli.outcome import BY
 from clinicenv.cli.output import echo_json
 from clinicenv.cli.rating import Rating, rate_one, rate_run, rater_of
+from clinicenv.cli.stations import stations as examination
 from clinicenv.files import InputError
 from clinicenv.report.tables import print_table, table
 from clinicenv.runs.results import ResultLine
@@ -33,9 +34,16 @@ DIAGNOSIS = "diagnosis-10"
     help="Who rates: a model, e.g. openai:NAME, or you (human, human:NAME); the diagnoses, if no rubric is"
     " named.  [the rules]",
 )
+@click.option("--stations", is_flag=True, help="Scenarios as an examination: checklists and pass marks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def score(
-    run: Path, key: str | None, by: str | None, rubric: str | None, rater: str | None, as_json: bool
+    run: Path,
+    key: str | None,
+    by: str | None,
+    rubric: str | None,
+    rater: str | None,
+    stations: bool,
+    as_json: bool,
 ) -> int:
     """Score RUN (a folder), or the consultation whose key starts with KEY, by all rules.
 
@@ -43,6 +51,10 @@ def score(
     Ratings of a rubric are kept in the run's folder, and nothing rated is asked for again.
     """
     store = Store.open(run)
+    if stations:
+        if key or by or rubric:
+            raise InputError("--stations is of a whole run, and goes with --rater only")
+        return examination(store, _finished(store), rater and rater_of(rater), as_json)
     if rubric or rater:
         return _rated(store, load_rubric(rubric or DIAGNOSIS), rater_of(rater), key, by, as_json)
     if key:

@@ -10,10 +10,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from clinicenv.clinic.conditions import AGAINST, Shown, gather, met_by, plainly
+from clinicenv.clinic.conditions import AGAINST, plainly
 from clinicenv.clinic.names import same_diagnosis, stems
 from clinicenv.events import PLAN_FIELDS, Diagnose, Event, Heard, Report, Role, Say, Trajectory
-from clinicenv.scenario import ChecklistItem, MustNotMiss, Scenario
+from clinicenv.scenario import MustNotMiss, Scenario
+from clinicenv.score.checklist import met_items
 
 VITALS = "vitals"
 
@@ -306,30 +307,7 @@ def _goals(scenario: Scenario, trajectory: Trajectory) -> Mark:
 
 
 def _checklist(scenario: Scenario, trajectory: Trajectory) -> Mark:
-    """Points of the items that are met in time, and before what they must come before."""
     whole = sum(item.points for item in scenario.checklist)
-    shown = gather(trajectory.events)
-    got = sum(
-        item.points
-        for item in scenario.checklist
-        if met_by(scenario, _until(trajectory, item.max_turn) if item.max_turn else shown, item.met_by)
-        and (item.before is None or _comes_first(scenario, trajectory, item))
-    )
+    met = met_items(scenario, trajectory) if whole else ()
+    got = sum(item.points for item in scenario.checklist if item.id in met)
     return Mark(got / whole if whole else None, whole)
-
-
-def _until(trajectory: Trajectory, turn: int) -> Shown:
-    return gather(e for e in trajectory.events if e.turn <= turn)
-
-
-def _comes_first(scenario: Scenario, trajectory: Trajectory, item: ChecklistItem) -> bool:
-    """Whether the item is met no later than the one that it must come before, if that is met at all."""
-    later = next((i for i in scenario.checklist if i.id == item.before), None)
-    if later is None or not met_by(scenario, gather(trajectory.events), later.met_by):
-        return True
-    last = trajectory.events[-1].turn
-    return next(
-        met_by(scenario, _until(trajectory, turn), item.met_by)
-        for turn in range(last + 1)
-        if met_by(scenario, _until(trajectory, turn), later.met_by)
-    )

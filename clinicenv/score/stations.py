@@ -5,10 +5,26 @@ al., "How to measure the quality of the OSCE", AMEE guide 49, Med. Teach. 32 (20
 `stats` extra.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from clinicenv.score.statistics import need_stats
+
+Candidate = tuple[str, int]
+"""an arm, and which of its repeats"""
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """One candidate at one station."""
+
+    checklist: float
+    """share of the points, 0 to 1"""
+    critical_missed: bool
+    """whether an item is not met that must be"""
+    rating: int | None
+    """place of the global rating on its scale, from 0; None where nobody rated"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,51 @@ def borderline(scores: Sequence[float], ratings: Sequence[float], border: float)
         r2=float(line.rvalue**2),
         error=error,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One scenario as a station. Scores are shares of the checklist's points, 0 to 1."""
+
+    scenario: str
+    candidates: int
+    mean: float
+    spread: float | None
+    """standard deviation; None for one candidate"""
+    rated: int
+    """candidates with a global rating"""
+    pass_mark: PassMark | None
+    """None for fewer than three ratings, ratings all alike, or scores that do not rise with them"""
+    passed: float | None
+    """share of the candidates at or above the mark who missed no critical item; None without a mark"""
+    critical_missed: int
+    """candidates who missed a critical item: they fail whatever their score"""
+
+
+def station(scenario: str, performances: Sequence[Performance], border: int) -> Station:
+    """A station's figures; `border` is the place of the borderline rating on its scale."""
+    scores = [p.checklist for p in performances]
+    rated = [p for p in performances if p.rating is not None]
+    line = borderline([p.checklist for p in rated], [float(p.rating or 0) for p in rated], border)
+    mark = line if line and line.slope > 0 else None
+    passed = [mark is not None and p.checklist >= mark.mark and not p.critical_missed for p in performances]
+    return Station(
+        scenario=scenario,
+        candidates=len(performances),
+        mean=fmean(scores),
+        spread=stdev(scores) if len(scores) > 1 else None,
+        rated=len(rated),
+        pass_mark=mark,
+        passed=fmean(passed) if mark else None,
+        critical_missed=sum(p.critical_missed for p in performances),
+    )
+
+
+def reliability(stations: Mapping[str, Mapping[Candidate, Performance]]) -> tuple[float | None, int]:
+    """Cronbach's alpha of the stations' scores, and of how many candidates: those who did all stations."""
+    whole = set.intersection(*(set(found) for found in stations.values())) if stations else set()
+    table = [[found[who].checklist for found in stations.values()] for who in sorted(whole)]
+    return alpha(table) if table else None, len(whole)
 
 
 def alpha(scores: Sequence[Sequence[float]]) -> float | None:

@@ -286,3 +286,36 @@ def test_ratings_outlive_the_rubrics_file(
     assert [r for ratings in found["human"].ratings.values() for r in ratings.values()] == [
         Rated("concerns", "fair", None)
     ]
+
+
+def test_stations_get_their_pass_mark_once_somebody_gave_global_ratings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    doctors = ("--doctor", "bayes", "--doctor", "guess", "--doctor", "random")
+    assert call(["run", *doctors, "--scenarios", CASES, "--out", str(folder)]) == 0
+    code, out, _ = clinicenv(capsys, monkeypatch, "score", folder, "--stations")
+    assert code == 0
+    assert "nobody gave global ratings yet" in out
+
+    def by_length(messages: Messages) -> Answer:
+        lines = json.loads(messages[1]["content"])["material"]["lines"]
+        option = "clear_pass" if len(lines) > 12 else "borderline" if len(lines) > 6 else "clear_fail"
+        return json.dumps({"global": {"reason": "", "evidence": [], "option": option}})
+
+    with serving(by_length) as server:
+        name = f"openai:examiner@{server.url}"
+        clinicenv(capsys, monkeypatch, "score", folder, "--rubric", "station-global-1", "--rater", name)
+    code, out, _ = clinicenv(capsys, monkeypatch, "score", folder, "--stations", "--json")
+    data = json.loads(out)
+    assert data["rater"] == name
+    assert data["candidates"] == 3
+    assert [s["scenario"] for s in data["stations"]] == sorted(CASES.split(","))
+    for row in data["stations"]:
+        assert 0 < row["pass_mark"]["mark"] < 1
+        assert row["rated"] == 3
+    code, out, _ = clinicenv(capsys, monkeypatch, "score", folder, "--stations")
+    assert re.search(r"sharp-chest-pain-01 +3 +\d+% ± \d+% +3 +\d+% ", out)
+    code, _, err = clinicenv(capsys, monkeypatch, "score", folder, "--stations", "--rater", "human")
+    assert code == 2
+    assert f"who did: {name}" in err

@@ -16,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.tools import add_constant
 
 from clinicenv.score.agreement import agreement
-from clinicenv.score.stations import alpha, borderline
+from clinicenv.score.stations import Performance, alpha, borderline, reliability, station
 from clinicenv.score.statistics import (
     accuracy,
     detectable,
@@ -151,6 +151,27 @@ def test_a_pass_mark_is_where_the_line_of_statsmodels_has_the_border(rows: list[
     if found:
         intercept, slope = OLS(scores, add_constant(grades, has_constant="add")).fit().params
         assert found.mark == pytest.approx(intercept + slope, abs=1e-7)
+
+
+def test_who_passes_a_station() -> None:
+    rows = [(0.2, 0), (0.4, 1), (0.6, 2), (0.8, 3)]
+    found = station("a", [Performance(score, score == 0.8, rating) for score, rating in rows], border=1)
+    assert found.pass_mark is not None
+    assert found.pass_mark.mark == pytest.approx(0.4)
+    assert found.passed == 0.5  # 0.4 and 0.6; the best one missed what no one may miss
+    assert found.critical_missed == 1
+    falling = station("a", [Performance(score, False, 3 - rating) for score, rating in rows], border=1)
+    assert (falling.pass_mark, falling.passed) == (None, None)
+    unrated = station("a", [Performance(0.5, False, None)], border=1)
+    assert (unrated.rated, unrated.spread, unrated.passed) == (0, None, None)
+
+
+def test_reliability_is_of_those_who_did_all_stations() -> None:
+    def at(*scores: float) -> dict[tuple[str, int], Performance]:
+        return {("a", n): Performance(score, False, None) for n, score in enumerate(scores)}
+
+    assert reliability({"x": at(1, 2, 3), "y": at(2, 4, 6, 9)}) == (alpha([[1, 2], [2, 4], [3, 6]]), 3)
+    assert reliability({"x": at(1)}) == (None, 1)
 
 
 def test_alpha_by_hand() -> None:
