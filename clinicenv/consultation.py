@@ -141,11 +141,12 @@ TABLE: dict[str, Step] = {
 """Whose turn may follow whose, and which actions each may take. `on` is the doctor again, by task; `shown` is
 before the first turn, for what is handed out unasked; `over` is the end."""
 
-_LAST = {
+LAST = {
     "diagnose": "This is your last turn: commit to a diagnosis and a plan now.",
     "communicate": "This is your last turn: bring the conversation to a close now.",
     "question": "This is your last turn: give your answer now.",
 }
+"""What the doctor is told with the last turn, by task."""
 
 
 class Settings(TypedDict, total=False):
@@ -328,7 +329,7 @@ class Consultation:
             self._finish("truncated", "budget")
         else:
             if self._turn + 1 == self._max_turns:
-                self._log(Role.CORE, Notice(Role.DOCTOR, _LAST[self.scenario.task]))
+                self._log(Role.CORE, Notice(Role.DOCTOR, LAST[self.scenario.task]))
             self._go("on")
 
     def _doctor_acted(self, acts: list[Action]) -> None:

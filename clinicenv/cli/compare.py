@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from clinicenv.cli.cutoffs import cutoffs, turns_of
 from clinicenv.cli.outcome import BY
 from clinicenv.cli.output import echo_json
 from clinicenv.events import Header
@@ -26,12 +27,21 @@ from clinicenv.score.marks import BINARY, LOWER_IS_BETTER, MARKS
 @click.option("--reference", metavar="ARM", help="The arm that the others are compared with.  [the best]")
 @click.option("--by", type=click.Choice(list(BY)), help="A comparison for each value of this.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--cut-off", metavar="N,N", help="What would be diagnosed after so many turns, e.g. 2,5,10.")
+@click.option("--diagnosed-by", multiple=True, metavar="A", help="What doctor A diagnoses from the talks.")
 @click.option(
     "--format", "form", type=click.Choice(["table", "csv", "md", "latex", "json"]), default="table",
     show_default=True,
 )  # fmt: skip
 def compare(
-    runs: tuple[Path, ...], mark: str, reference: str | None, by: str | None, seed: int, form: str
+    runs: tuple[Path, ...],
+    mark: str,
+    reference: str | None,
+    by: str | None,
+    seed: int,
+    cut_off: str | None,
+    diagnosed_by: tuple[str, ...],
+    form: str,
 ) -> int:
     """Compare the doctors of RUNS: means with intervals, paired differences, ranks, and what can be seen.
 
@@ -44,6 +54,11 @@ def compare(
     warnings = _differences(loaded)
     for warning in warnings:
         click.echo(f"clinicenv: {warning}", err=True)
+    if cut_off or diagnosed_by:
+        named = [
+            (run.store, run.results, {a: run.name(a, _shared(loaded)) for a in run.arms()}) for run in loaded
+        ]
+        return cutoffs(named, turns_of(cut_off), diagnosed_by, form)
     arms = {run.name(arm, _shared(loaded)) for run in loaded for arm in run.arms()}
     if reference is not None and reference not in arms:
         raise InputError(f"no arm is called `{reference}`; there are: {', '.join(sorted(arms))}")

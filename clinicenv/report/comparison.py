@@ -1,12 +1,10 @@
 """A comparison of doctors as a table for people, papers and programs."""
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TextIO
 
 from clinicenv.files import printable
-from clinicenv.report.tables import print_table, table
+from clinicenv.report.tables import print_notes, print_rows
 from clinicenv.score.comparison import ComparedRow, Comparison
 from clinicenv.score.marks import BINARY, SHARES
 
@@ -60,62 +58,11 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def print_comparison(comparison: Comparison, form: str, stream: TextIO) -> None:
-    """The table in a form: `table`, `csv`, `md` or `latex`, with its notes."""
+    """The table in one of `FORMS`, with its notes; a column in which nothing stands is left out."""
     rows = [cells(comparison, row) for row in comparison.rows]
-    _FORMS[form](rows, stream)
-    for note in notes(comparison):
-        print(_NOTE[form].format(note), file=stream)
-
-
-def _table(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
-    print_table(table(COLUMNS, rows, figures=True), stream)
-
-
-def _csv(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_inert(cell) for cell in row] for row in rows)
-    stream.write(out.getvalue())
-
-
-def _inert(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell[:1] in ("=", "@", "\t") else cell
-
-
-def _markdown(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    print("\n".join(lines), end="\n\n", file=stream)
-
-
-def _latex(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
-    print(r"\begin{tabular}{l" + "r" * (len(COLUMNS) - 1) + "}\n\\hline", file=stream)
-    for row in (COLUMNS, *rows):
-        print(" & ".join(map(_tex, row)) + r" \\", file=stream)
-        if row is COLUMNS:
-            print(r"\hline", file=stream)
-    print("\\hline\n\\end{tabular}", file=stream)
-
-
-_TEX = str.maketrans(
-    {c: "\\" + c for c in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-)
-
-
-def _tex(cell: str) -> str:
-    return cell.translate(_TEX)
-
-
-_FORMS: dict[str, Callable[[Sequence[Sequence[str]], TextIO], None]] = {
-    "table": _table,
-    "csv": _csv,
-    "md": _markdown,
-    "latex": _latex,
-}
-_NOTE = {"table": "{}", "csv": "# {}", "md": "{}\n", "latex": "% {}"}
+    kept = [n for n in range(len(COLUMNS)) if any(row[n] for row in rows)]
+    print_rows([COLUMNS[n] for n in kept], [[row[n] for n in kept] for row in rows], form, stream)
+    print_notes(notes(comparison), form, stream)
 
 
 def _span(low: float | None, high: float | None, show: Callable[[float], str]) -> str:

@@ -1,7 +1,10 @@
-"""Tables for a terminal: cells are plain text, whatever a file or a model has put into them."""
+"""Tables for a terminal, for papers and for programs: cells are plain text, whatever a file or a model has
+put into them."""
 
+import csv
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from clinicenv.files import printable
@@ -44,3 +47,65 @@ def print_table(table: "Table", stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     console = Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH, highlight=False)
     console.print(table)
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], form: str, stream: TextIO) -> None:
+    """Figures in one of `FORMS`."""
+    FORMS[form](columns, rows, stream)
+
+
+def print_notes(notes: Sequence[str], form: str, stream: TextIO) -> None:
+    """What a reader must know of a table in that form."""
+    for note in notes:
+        print(_NOTE[form].format(note), file=stream)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    print_table(table(columns, rows, figures=True), stream)
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
+    stream.write(out.getvalue())
+
+
+def _inert(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell[:1] in ("=", "@", "\t") else cell
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    print("\n".join(lines), end="\n\n", file=stream)
+
+
+def _latex(columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    print(r"\begin{tabular}{l" + "r" * (len(columns) - 1) + "}\n\\hline", file=stream)
+    for row in (columns, *rows):
+        print(" & ".join(map(_tex, row)) + r" \\", file=stream)
+        if row is columns:
+            print(r"\hline", file=stream)
+    print("\\hline\n\\end{tabular}", file=stream)
+
+
+_TEX = str.maketrans(
+    {c: "\\" + c for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+
+
+def _tex(cell: str) -> str:
+    return cell.translate(_TEX)
+
+
+FORMS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]], TextIO], None]] = {
+    "table": _table,
+    "csv": _csv,
+    "md": _markdown,
+    "latex": _latex,
+}
+_NOTE = {"table": "{}", "csv": "# {}", "md": "{}\n", "latex": "% {}"}

@@ -103,7 +103,7 @@ class _Asking:
                 for _ in range(min(AT_ONCE, len(self._keys))):
                     group.create_task(some())
         except ExceptionGroup as e:  # e.g. the disk is full
-            raise e.exceptions[0] from e
+            raise e.exceptions[0] from None
 
     async def _one(self, key: str) -> None:
         trajectory = self._store.trajectory(key)
