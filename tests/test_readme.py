@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
@@ -63,6 +64,24 @@ def test_the_commands_of_the_guide_to_models_work(tmp_path: Path) -> None:
     cold, warm = ((tmp_path / "runs" / run / "trajectories.jsonl").read_bytes() for run in ("cold", "warm"))
     assert cold == warm
     assert '"cached":true' in (tmp_path / "runs" / "warm" / "calls.jsonl").read_text()
+
+
+def rating(messages: list[dict[str, Any]]) -> str:
+    """A rater that gives every axis its last but one option."""
+    if len(messages) == 1:
+        return "Hello."
+    axes = json.loads(messages[1]["content"])["axes"]
+    chosen = {name: list(axis["options"])[-2] for name, axis in axes.items()}
+    return json.dumps({a: {"reason": "so", "evidence": [], "option": o} for a, o in chosen.items()})
+
+
+def test_the_commands_of_the_guide_to_scoring_work(tmp_path: Path) -> None:
+    guide = "".join(text for kind, text in blocks((ROOT / "docs" / "scoring.md").read_text()) if kind == "sh")
+    with FakeServer(rating) as server:
+        done = shell(guide, tmp_path, OPENAI_BASE_URL=server.url)
+    assert done.returncode == 0, done.stderr
+    assert "rule and openai:tiny" in done.stdout
+    assert "talk of" in done.stdout
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=lambda c: c.split()[1])
