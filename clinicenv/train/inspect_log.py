@@ -1,0 +1,208 @@
+"""A run as a log of Inspect AI: a sample for each consultation, a score for each mark."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from clinicenv import __version__
+from clinicenv.events import Header, Trajectory
+from clinicenv.files import InputError, whole
+from clinicenv.runs.results import TRAJECTORIES, ResultLine
+from clinicenv.runs.store import Store
+from clinicenv.score.marks import MARKS
+from clinicenv.score.summary import CallRow
+from clinicenv.train.consultations import Played, agent_of, played
+from clinicenv.train.dialogue import begins_with, failure, final_act, options, target, verdict_in_words
+
+try:
+    from inspect_ai.log import (
+        EvalConfig,
+        EvalDataset,
+        EvalError,
+        EvalLog,
+        EvalSample,
+        EvalSpec,
+        EvalStats,
+        HeadlineMetric,
+        recompute_metrics,
+        write_eval_log,
+    )
+    from inspect_ai.model import GenerateConfig, ModelConfig, ModelOutput, ModelUsage
+    from inspect_ai.scorer import Score
+except ImportError as e:
+    raise InputError("Inspect's logs need the `inspect` extra: pip install 'clinicenv[inspect]'") from e
+
+from clinicenv.train.inspect_chat import about, chat, verdict_data
+
+TASK = "clinicenv/consultation"
+"""The task's name, as `inspect eval` has it."""
+
+
+def write(store: Store, results: Sequence[ResultLine], file: Path) -> None:
+    """Writes the consultations of one arm, or nothing."""
+    log = _log(store, results)
+    with whole(file) as temporary:
+        write_eval_log(log, temporary)
+
+
+def _log(store: Store, results: Sequence[ResultLine]) -> EvalLog:
+    header: Header | None = None
+    samples: list[EvalSample] = []
+    seen: Counter[tuple[str, int]] = Counter()
+    for one in played(store, results):
+        header = header or one.trajectory.header
+        sample = _sample(one)
+        if again := seen[sample.id, sample.epoch]:  # siblings of a fork: Inspect knows a sample once
+            sample.id = f"{sample.id}-{one.result.key[:8]}"
+        seen[one.result.scenario, sample.epoch] = again + 1
+        samples.append(sample)
+    assert header
+    log = EvalLog(
+        status="success",
+        eval=_spec(store, header, results),
+        stats=_stats(store, results),
+        samples=samples,
+    )
+    recompute_metrics(log)
+    _settle(log)
+    return log
+
+
+def _sample(one: Played) -> EvalSample:
+    result, log, model = one.result, one.trajectory, model_name(one.trajectory.header, "doctor")
+    broke = failure(log)
+    messages = chat(log, model)
+    last = next((m.text for m in reversed(messages) if m.role == "assistant"), "")
+    return EvalSample(
+        id=result.scenario,
+        epoch=result.repeat + 1,
+        input=begins_with(one.scenario),
+        choices=options(one.scenario) or None,
+        target=target(one.scenario),
+        messages=messages,
+        output=ModelOutput.from_content(model, last) if last else ModelOutput(model=model),
+        scores=_scores(one.marks, log) or None,
+        metadata={"arm": result.arm, "specialty": one.scenario.meta.specialty, **about(log)},
+        model_usage=usage((row.model, row) for row in _rows(result)),
+        role_usage=usage((row.role, row) for row in _rows(result)),
+        error=EvalError(message=broke, traceback=broke, traceback_ansi=broke) if broke else None,
+        turn_count=result.turns,
+        uuid=result.key,
+    )
+
+
+def _scores(marks: Mapping[str, float | None], log: Trajectory) -> dict[str, Score]:
+    """A score for each mark that applies; the first has the verdict and its reason beside it."""
+    scores = {name: Score(value=float(value)) for name, value in marks.items() if value is not None}
+    for first in list(scores)[:1]:
+        scores[first] = Score(
+            value=scores[first].value,
+            answer=final_act(log) or None,
+            explanation=verdict_in_words(log),
+            metadata=verdict_data(log.verdict),
+        )
+    return scores
+
+
+def _rows(result: ResultLine) -> list[CallRow]:
+    return [CallRow(**row) for row in result.usage]
+
+
+def usage(rows: Iterable[tuple[str, CallRow]]) -> dict[str, ModelUsage]:
+    """The calls by name, added up. Tokens that the server had in its prefix cache stand apart in Inspect."""
+    found: dict[str, ModelUsage] = {}
+    for name, row in rows:
+        used = ModelUsage(
+            input_tokens=row.prompt_tokens - row.cached_tokens,
+            input_tokens_cache_read=row.cached_tokens or None,
+            output_tokens=row.completion_tokens,
+            total_tokens=row.tokens,
+            total_cost=row.usd,
+        )
+        found[name] = found[name] + used if name in found else used
+    return found
+
+
+def model_name(header: Header, role: str) -> str:
+    """The model of a seat as Inspect writes it (`openai/gpt`), or `clinicenv/` and the name of its card."""
+    agent = agent_of(header, role)
+    if model := agent.get("model"):
+        return str(model).partition("@")[0].replace(":", "/", 1)
+    return f"clinicenv/{agent.get('name') or agent.get('kind', 'unknown')}"
+
+
+def _address(header: Header, role: str) -> str | None:
+    agent = agent_of(header, role)
+    return str(agent.get("model") or "").partition("@")[2] or agent.get("base_url")
+
+
+def _generate_config(header: Header, role: str) -> GenerateConfig:
+    sampling = agent_of(header, role).get("sampling", {})
+    return GenerateConfig(**{k: v for k, v in sampling.items() if k in GenerateConfig.model_fields})
+
+
+def _spec(store: Store, header: Header, results: Sequence[ResultLine]) -> EvalSpec:
+    ids = sorted({r.scenario for r in results})
+    others = [role for role in header.cast if role != "doctor"]
+    asked = store.specification
+    return EvalSpec(
+        created=_when(store.folder / "run.json"),
+        run_id=store.folder.resolve().name,
+        task=TASK,
+        task_id=f"{store.folder.resolve().name}/{results[0].arm}",
+        task_version=__version__,
+        task_args={"scenarios": asked.get("scenarios"), "seed": header.seed},
+        dataset=EvalDataset(name="clinicenv", samples=len(ids), sample_ids=ids),
+        model=model_name(header, "doctor"),
+        model_base_url=_address(header, "doctor"),
+        model_generate_config=_generate_config(header, "doctor"),
+        model_roles={
+            role: ModelConfig(
+                model=model_name(header, role),
+                config=_generate_config(header, role),
+                base_url=_address(header, role),
+            )
+            for role in others
+        },
+        config=EvalConfig(epochs=max(r.repeat for r in results) + 1, epochs_reducer=["mean"]),
+        packages={k: str(v) for k, v in store.versions.items()},
+        metadata={
+            "arm": results[0].arm,
+            "seed": header.seed,
+            "limits": {name: header.limits[name] for name in header.limits_set},
+            "images": header.images,
+            "specification": asked,
+        },
+        metrics=[{"name": "inspect_ai/mean"}, {"name": "inspect_ai/stderr"}],
+        scorers=[],
+    )
+
+
+def _stats(store: Store, results: Sequence[ResultLine]) -> EvalStats:
+    rows = [row for result in results for row in _rows(result)]
+    return EvalStats(
+        started_at=_when(store.folder / "run.json"),
+        completed_at=_when(store.folder / TRAJECTORIES),
+        model_usage=usage((row.model, row) for row in rows),
+        role_usage=usage((row.role, row) for row in rows),
+    )
+
+
+def _when(file: Path) -> str:
+    """When the file was last written; logs of consultations hold no clock times."""
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat()
+
+
+def _settle(log: EvalLog) -> None:
+    """The results in the order of our marks, and the mean of `correct` by its other name as well."""
+    results = log.results
+    assert results
+    order = {name: place for place, name in enumerate(MARKS)}
+    results.scores.sort(key=lambda score: order[score.name])
+    for score in results.scores:
+        if score.name == "correct" and (mean := score.metrics.get("mean")):
+            accuracy = mean.model_copy(update={"name": "accuracy"})
+            score.metrics = {"accuracy": accuracy, **score.metrics}
+            log.eval.headline_metric = results.headline = HeadlineMetric(score="correct", metric="accuracy")
