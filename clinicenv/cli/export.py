@@ -91,8 +91,8 @@ def _logs(results: list[ResultLine], out: Path, run: Path) -> dict[Path, list[Re
         return {out / name: part for name, part in zip(_names(by_arm), by_arm.values(), strict=True)}
     if len(by_arm) > 1:
         raise InputError(
-            f"a log is about one arm, and there are {len(by_arm)} ({_arms(results)}); choose one with --arm, or"
-            " give a folder as --out",
+            f"a log is about one arm, and there are {len(by_arm)} ({_arms(results)}); choose one with --arm,"
+            " or give a folder as --out",
             file=run,
         )
     return {out: results}

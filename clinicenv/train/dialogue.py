@@ -1,4 +1,4 @@
-"""A consultation as other programs want it: the dialogue in chat messages, its events in words, what was right."""
+"""A consultation as other programs want it: the dialogue, its events in words, what counts as right."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,9 +77,8 @@ def in_words(what: Action | Happening) -> str:
         case Judge(verdicts):
             return "; ".join(verdicts)
         case Rate():
-            return (
-                f"confidence {what.confidence}, compliance {what.compliance}, consultation {what.consultation}"
-            )
+            names = ("confidence", "compliance", "consultation")
+            return ", ".join(f"{name} {getattr(what, name)} of 10" for name in names)
         case Verdict():
             return "\n".join(_verdict(what))
         case Failed(role, cause):

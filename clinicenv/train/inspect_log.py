@@ -1,6 +1,5 @@
 """A run as a log of Inspect AI: a sample for each consultation, a score for each mark."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +28,8 @@ try:
         recompute_metrics,
         write_eval_log,
     )
-    from inspect_ai.model import GenerateConfig, ModelConfig, ModelOutput, ModelUsage
+    from inspect_ai.event import ModelEvent
+    from inspect_ai.model import ChatMessage, GenerateConfig, ModelConfig, ModelOutput, ModelUsage
     from inspect_ai.scorer import Score
 except ImportError as e:
     raise InputError("Inspect's logs need the `inspect` extra: pip install 'clinicenv[inspect]'") from e
@@ -38,6 +38,8 @@ from clinicenv.train.inspect_chat import about, chat, verdict_data
 
 TASK = "clinicenv/consultation"
 """The task's name, as `inspect eval` has it."""
+
+_WHOLE = ("correct", "score")
 
 
 def write(store: Store, results: Sequence[ResultLine], file: Path) -> None:
@@ -50,23 +52,24 @@ def write(store: Store, results: Sequence[ResultLine], file: Path) -> None:
 def _log(store: Store, results: Sequence[ResultLine]) -> EvalLog:
     header: Header | None = None
     samples: list[EvalSample] = []
-    seen: Counter[tuple[str, int]] = Counter()
+    known: set[tuple[int | str, int]] = set()
     for one in played(store, results):
         header = header or one.trajectory.header
         sample = _sample(one)
-        if again := seen[sample.id, sample.epoch]:  # siblings of a fork: Inspect knows a sample once
-            sample.id = f"{sample.id}-{one.result.key[:8]}"
-        seen[one.result.scenario, sample.epoch] = again + 1
+        if (sample.id, sample.epoch) in known:  # e.g. siblings of a fork: Inspect knows an epoch once
+            sample.id = f"{sample.id}-{one.result.key}"
+        known.add((sample.id, sample.epoch))
         samples.append(sample)
     assert header
+    has = {name for sample in samples for name in sample.scores or ()}
     log = EvalLog(
         status="success",
-        eval=_spec(store, header, results),
+        eval=_spec(store, header, results, [name for name in MARKS if name in has]),
         stats=_stats(store, results),
         samples=samples,
     )
     recompute_metrics(log)
-    _settle(log)
+    _headline(log)
     return log
 
 
@@ -82,6 +85,7 @@ def _sample(one: Played) -> EvalSample:
         choices=options(one.scenario) or None,
         target=target(one.scenario),
         messages=messages,
+        events=_turns(messages, model),
         output=ModelOutput.from_content(model, last) if last else ModelOutput(model=model),
         scores=_scores(one.marks, log) or None,
         metadata={"arm": result.arm, "specialty": one.scenario.meta.specialty, **about(log)},
@@ -93,17 +97,34 @@ def _sample(one: Played) -> EvalSample:
     )
 
 
-def _scores(marks: Mapping[str, float | None], log: Trajectory) -> dict[str, Score]:
-    """A score for each mark that applies; the first has the verdict and its reason beside it."""
-    scores = {name: Score(value=float(value)) for name, value in marks.items() if value is not None}
-    for first in list(scores)[:1]:
-        scores[first] = Score(
-            value=scores[first].value,
-            answer=final_act(log) or None,
-            explanation=verdict_in_words(log),
-            metadata=verdict_data(log.verdict),
+def _turns(messages: Sequence[ChatMessage], model: str) -> list[ModelEvent]:
+    """The doctor's turns, which Inspect's transcript and its data frame of messages are made of: what had been
+    said before each, and its last words."""
+    ends = [n for n, m in enumerate(messages) if m.role == "assistant"]
+    ends = [n for n in ends if n + 1 not in ends]
+    return [
+        ModelEvent(
+            model=model,
+            role="doctor",
+            input=list(messages[:n]),
+            tools=[],
+            tool_choice="none",
+            config=GenerateConfig(),
+            output=ModelOutput.from_message(messages[n]),
         )
-    return scores
+        for n in ends
+    ]
+
+
+def _scores(marks: Mapping[str, float | None], log: Trajectory) -> dict[str, Score]:
+    """A score for each mark that applies; the whole ones have the verdict and its reason beside them."""
+    why: dict[str, Any] = {"answer": final_act(log) or None, "explanation": verdict_in_words(log)}
+    why["metadata"] = verdict_data(log.verdict)
+    return {
+        name: Score(value=float(value), **(why if name in _WHOLE else {}))
+        for name, value in marks.items()
+        if value is not None
+    }
 
 
 def _rows(result: ResultLine) -> list[CallRow]:
@@ -143,10 +164,11 @@ def _generate_config(header: Header, role: str) -> GenerateConfig:
     return GenerateConfig(**{k: v for k, v in sampling.items() if k in GenerateConfig.model_fields})
 
 
-def _spec(store: Store, header: Header, results: Sequence[ResultLine]) -> EvalSpec:
+def _spec(store: Store, header: Header, results: Sequence[ResultLine], marks: list[str]) -> EvalSpec:
     ids = sorted({r.scenario for r in results})
     others = [role for role in header.cast if role != "doctor"]
     asked = store.specification
+    scorers: Any = [{"name": mark, "metrics": [{"name": "mean"}, {"name": "stderr"}]} for mark in marks]
     return EvalSpec(
         created=_when(store.folder / "run.json"),
         run_id=store.folder.resolve().name,
@@ -175,8 +197,7 @@ def _spec(store: Store, header: Header, results: Sequence[ResultLine]) -> EvalSp
             "images": header.images,
             "specification": asked,
         },
-        metrics=[{"name": "inspect_ai/mean"}, {"name": "inspect_ai/stderr"}],
-        scorers=[],
+        scorers=scorers,
     )
 
 
@@ -195,14 +216,13 @@ def _when(file: Path) -> str:
     return datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat()
 
 
-def _settle(log: EvalLog) -> None:
-    """The results in the order of our marks, and the mean of `correct` by its other name as well."""
-    results = log.results
-    assert results
-    order = {name: place for place, name in enumerate(MARKS)}
-    results.scores.sort(key=lambda score: order[score.name])
-    for score in results.scores:
-        if score.name == "correct" and (mean := score.metrics.get("mean")):
-            accuracy = mean.model_copy(update={"name": "accuracy"})
+def _headline(log: EvalLog) -> None:
+    """The mean of `correct`, by its other name as well, before all others."""
+    assert log.results
+    for score in log.results.scores:
+        if score.name == "correct":
+            accuracy = score.metrics["mean"].model_copy(update={"name": "accuracy"})
             score.metrics = {"accuracy": accuracy, **score.metrics}
-            log.eval.headline_metric = results.headline = HeadlineMetric(score="correct", metric="accuracy")
+            log.eval.headline_metric = log.results.headline = HeadlineMetric(
+                score="correct", metric="accuracy"
+            )

@@ -66,7 +66,9 @@ class InspectModel:
             raise InputError(f"Inspect has no setting `{min(unknown)}`; take it out of the card")
         if isinstance(stop := settings.get("stop_seqs"), str):
             settings["stop_seqs"] = [stop]
-        config = GenerateConfig(**{k: v for k, v in settings.items() if getattr(self._model.config, k) is None})
+        config = GenerateConfig(
+            **{k: v for k, v in settings.items() if getattr(self._model.config, k) is None}
+        )
         if request.schema is not None:
             schema = JSONSchema.model_validate(request.schema)
             config.response_schema = ResponseSchema(name="reply", json_schema=schema)

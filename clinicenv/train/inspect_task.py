@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from click import UsageError
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.log import HeadlineMetric
@@ -24,6 +25,7 @@ from clinicenv.agents.model import ModelAgent
 from clinicenv.consultation import AgentError, Consultation, drive
 from clinicenv.events import Trajectory
 from clinicenv.files import InputError
+from clinicenv.profile import BiasProfile, load_profile
 from clinicenv.scenario import Scenario, select
 from clinicenv.score.marks import MARKS, marks_of
 from clinicenv.score.summary import CallRow, Calls, row_of
@@ -61,23 +63,27 @@ def consultation(
         doctor_profile, patient_profile: bias profiles.
         seed: decides, with the epoch, every draw of what is scripted.
     """
-    cases = select(",".join(scenarios) if isinstance(scenarios, list) else scenarios)
-    card = _card("doctor", doctor_card)
+    try:
+        cases = _cases(scenarios)
+        cards = {"doctor": _card("doctor", doctor_card), "patient": _card("patient", patient_card)}
+        profiles = {"doctor": load_profile(doctor_profile, "doctor")}
+        profiles |= {"patient": load_profile(patient_profile, "patient")}
+    except InputError as e:
+        raise UsageError(str(e)) from e  # which `inspect` shows as one sentence
     return Task(
-        dataset=MemoryDataset([_sample(s) for s in cases], name="clinicenv"),
-        solver=consult(
-            {s.id: s for s in cases},
-            {"doctor": card, "patient": _card("patient", patient_card)},
-            profiles={"doctor": doctor_profile, "patient": patient_profile},
-            max_turns=max_turns,
-            seed=seed,
-        ),
+        dataset=MemoryDataset([_sample(s) for s in cases.values()], name="clinicenv"),
+        solver=consult(cases, cards, profiles=profiles, max_turns=max_turns, seed=seed),
         scorer=marks(scenarios),
-        config=GenerateConfig.model_validate(card.sampling),
+        config=GenerateConfig.model_validate(cards["doctor"].sampling),
         fail_on_error=False,
         headline_metric=HeadlineMetric(score="correct", metric="mean"),
         version=__version__,
     )
+
+
+def _cases(scenarios: str | list[str]) -> dict[str, Scenario]:
+    """The selection by id; Inspect reads commas as a list."""
+    return {s.id: s for s in select(",".join(scenarios) if isinstance(scenarios, list) else scenarios)}
 
 
 def _card(role: str, name: str) -> AgentCard:
@@ -85,7 +91,7 @@ def _card(role: str, name: str) -> AgentCard:
     if card.kind != "model":
         raise InputError(f"the card `{name}` is {card.kind}; Inspect's models need a card for models")
     if card.notebook:
-        raise InputError(f"the card `{name}` keeps a notebook, for which consultations go one by one; use run")
+        raise InputError(f"the card `{name}` keeps a notebook, so its consultations go one by one; use run")
     return card
 
 
@@ -104,11 +110,11 @@ def consult(
     cases: Mapping[str, Scenario],
     cards: Mapping[str, AgentCard],
     *,
-    profiles: Mapping[str, str],
+    profiles: Mapping[str, BiasProfile],
     max_turns: int | None,
     seed: int,
 ) -> Solver:
-    """Plays the sample's consultation; AgentError, which makes the sample an error, where a model broke it."""
+    """Plays the sample's consultation; AgentError, so that the sample is an error, where a model broke it."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         played = Consultation(
@@ -134,9 +140,7 @@ def consult(
 def _players(cards: Mapping[str, AgentCard]) -> dict[str, Any]:
     """role -> who plays it. The doctor is the model under test, unless a role `doctor` is given."""
     given = ["doctor", *(role for role in OTHERS if role in model_roles())]
-    return {
-        role: ModelAgent(_unset(role, cards), chat=connection(get_model(role=role))) for role in given
-    }
+    return {role: ModelAgent(_unset(role, cards), chat=connection(get_model(role=role))) for role in given}
 
 
 def _unset(role: str, cards: Mapping[str, AgentCard]) -> AgentCard:
@@ -158,7 +162,7 @@ def _keep(state: TaskState, trajectory: Trajectory, rows: list[CallRow]) -> None
 @scorer(metrics={"*": [mean(), stderr()]})
 def marks(scenarios: str | list[str]) -> Scorer:
     """All marks by rule of clinicenv; NaN, which counts in no mean, for one that does not apply."""
-    cases = {s.id: s for s in select(",".join(scenarios) if isinstance(scenarios, list) else scenarios)}
+    cases = _cases(scenarios)
 
     async def score(state: TaskState, target: Target) -> Score:
         trajectory = Trajectory.from_json(state.store.get(LOG))

@@ -83,7 +83,7 @@ SCHEMA = pa.schema(
     metadata={"clinicenv": __version__},
 )
 """`data` of an event is its JSON; `perturbed` is null for a case as it is; `messages` are the dialogue as the
-doctor had it, see `train.dialogue.messages`; a mark that does not apply is null, as all are where it broke."""
+doctor had it (`train.dialogue.messages`); a mark that does not apply is null, as all are where it broke."""
 
 
 def write(store: Store, results: Sequence[ResultLine], file: Path) -> None:
