@@ -42,8 +42,10 @@ def chat(trajectory: Trajectory, model: str) -> list[ChatMessage]:
 def about(trajectory: Trajectory) -> dict[str, Any]:
     """What belongs to a sample beside its messages."""
     header, outcome = trajectory.header, trajectory.outcome
-    ended = {n: getattr(outcome, n) for n in ("status", "reason", "turns", "minutes", "tests", "cost")}
-    found: dict[str, Any] = {"key": trajectory.key, "task": header.task, **(ended if outcome else {})}
+    found: dict[str, Any] = {"key": trajectory.key, "task": header.task}
+    if outcome:  # none where a limit of Inspect's own ended it
+        names = ("status", "reason", "turns", "minutes", "tests", "cost")
+        found |= {name: getattr(outcome, name) for name in names}
     found |= {"seed": header.seed, "profiles": profiles_of(header), "limits": dict(header.limits)}
     found["scenario_hash"] = header.scenario_hash
     if header.perturbed:

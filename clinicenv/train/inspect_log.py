@@ -16,6 +16,7 @@ from clinicenv.train.consultations import Played, agent_of, played
 from clinicenv.train.dialogue import begins_with, failure, final_act, options, target, verdict_in_words
 
 try:
+    from inspect_ai.event import ModelEvent
     from inspect_ai.log import (
         EvalConfig,
         EvalDataset,
@@ -28,7 +29,6 @@ try:
         recompute_metrics,
         write_eval_log,
     )
-    from inspect_ai.event import ModelEvent
     from inspect_ai.model import ChatMessage, GenerateConfig, ModelConfig, ModelOutput, ModelUsage
     from inspect_ai.scorer import Score
 except ImportError as e:
@@ -89,7 +89,7 @@ def _sample(one: Played) -> EvalSample:
         output=ModelOutput.from_content(model, last) if last else ModelOutput(model=model),
         scores=_scores(one.marks, log) or None,
         metadata={"arm": result.arm, "specialty": one.scenario.meta.specialty, **about(log)},
-        model_usage=usage((row.model, row) for row in _rows(result)),
+        model_usage=usage((_theirs(row.model), row) for row in _rows(result)),
         role_usage=usage((row.role, row) for row in _rows(result)),
         error=EvalError(message=broke, traceback=broke, traceback_ansi=broke) if broke else None,
         turn_count=result.turns,
@@ -98,7 +98,7 @@ def _sample(one: Played) -> EvalSample:
 
 
 def _turns(messages: Sequence[ChatMessage], model: str) -> list[ModelEvent]:
-    """The doctor's turns, which Inspect's transcript and its data frame of messages are made of: what had been
+    """The doctor's turns, of which Inspect makes its transcript and its data frame of messages: what had been
     said before each, and its last words."""
     ends = [n for n, m in enumerate(messages) if m.role == "assistant"]
     ends = [n for n in ends if n + 1 not in ends]
@@ -150,8 +150,13 @@ def model_name(header: Header, role: str) -> str:
     """The model of a seat as Inspect writes it (`openai/gpt`), or `clinicenv/` and the name of its card."""
     agent = agent_of(header, role)
     if model := agent.get("model"):
-        return str(model).partition("@")[0].replace(":", "/", 1)
+        return _theirs(str(model))
     return f"clinicenv/{agent.get('name') or agent.get('kind', 'unknown')}"
+
+
+def _theirs(model: str) -> str:
+    """`openai:gpt@URL` as Inspect writes it."""
+    return model.partition("@")[0].replace(":", "/", 1)
 
 
 def _address(header: Header, role: str) -> str | None:
@@ -206,7 +211,7 @@ def _stats(store: Store, results: Sequence[ResultLine]) -> EvalStats:
     return EvalStats(
         started_at=_when(store.folder / "run.json"),
         completed_at=_when(store.folder / TRAJECTORIES),
-        model_usage=usage((row.model, row) for row in rows),
+        model_usage=usage((_theirs(row.model), row) for row in rows),
         role_usage=usage((row.role, row) for row in rows),
     )
 

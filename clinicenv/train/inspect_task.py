@@ -12,7 +12,6 @@ from typing import Any
 from click import UsageError
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.log import HeadlineMetric
 from inspect_ai.model import GenerateConfig, ModelOutput, get_model, model_roles
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import Generate, Solver, TaskState, solver
@@ -76,7 +75,6 @@ def consultation(
         scorer=marks(scenarios),
         config=GenerateConfig.model_validate(cards["doctor"].sampling),
         fail_on_error=False,
-        headline_metric=HeadlineMetric(score="correct", metric="mean"),
         version=__version__,
     )
 
@@ -151,12 +149,13 @@ def _unset(role: str, cards: Mapping[str, AgentCard]) -> AgentCard:
 
 def _keep(state: TaskState, trajectory: Trajectory, rows: list[CallRow]) -> None:
     model = str(state.model)
-    state.messages = chat(trajectory, model)
-    last = next((m.text for m in reversed(state.messages) if m.role == "assistant"), "")
-    state.output = ModelOutput.from_content(model, last) if last else ModelOutput(model=model)
-    state.metadata |= about(trajectory) | {"calls": [row.data() for row in rows]}
     state.store.set(LOG, trajectory.to_json())
+    state.metadata |= about(trajectory) | {"calls": [row.data() for row in rows]}
     state.completed = True
+    messages = chat(trajectory, model)
+    last = next((m.text for m in reversed(messages) if m.role == "assistant"), "")
+    state.output = ModelOutput.from_content(model, last) if last else ModelOutput(model=model)
+    state.messages = messages  # last: it raises where they are more than Inspect's limit of messages
 
 
 @scorer(metrics={"*": [mean(), stderr()]})
