@@ -16,7 +16,7 @@ from clinicenv.train.consultations import Played, agent_of, played
 from clinicenv.train.dialogue import begins_with, failure, final_act, options, target, verdict_in_words
 
 try:
-    from inspect_ai.event import ModelEvent
+    from inspect_ai.event import Event, ModelEvent
     from inspect_ai.log import (
         EvalConfig,
         EvalDataset,
@@ -97,7 +97,7 @@ def _sample(one: Played) -> EvalSample:
     )
 
 
-def _turns(messages: Sequence[ChatMessage], model: str) -> list[ModelEvent]:
+def _turns(messages: Sequence[ChatMessage], model: str) -> list[Event]:
     """The doctor's turns, of which Inspect makes its transcript and its data frame of messages: what had been
     said before each, and its last words."""
     ends = [n for n, m in enumerate(messages) if m.role == "assistant"]

@@ -1,5 +1,6 @@
 """`clinicenv export`: files whole or not at all, and one sentence where it cannot be."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -99,20 +100,15 @@ def test_a_table_is_no_folder_and_a_log_ends_in_eval(
     [("parquet", "x.parquet", "pyarrow", "data"), ("inspect", "x.eval", "inspect_ai", "inspect")],
 )
 def test_a_missing_extra_is_named(
-    run: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    format: str,
-    name: str,
-    module: str,
-    extra: str,
+    run: Path, tmp_path: Path, format: str, name: str, module: str, extra: str
 ) -> None:
-    for loaded in [m for m in sys.modules if m.split(".")[0] == module or m.startswith("clinicenv.train.")]:
-        monkeypatch.delitem(sys.modules, loaded)
-    monkeypatch.setitem(sys.modules, module, None)
-    assert export(run, format, tmp_path / name, "--arm", "guess") == 2
-    assert f"pip install 'clinicenv[{extra}]'" in said(capsys)
+    arguments = ["export", str(run), "--format", format, "--out", str(tmp_path / name), "--arm", "guess"]
+    without = f"import sys; sys.modules[{module!r}] = None"
+    code = f"{without}; from clinicenv.cli.main import main; main({arguments!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"pip install 'clinicenv[{extra}]'" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

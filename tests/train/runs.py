@@ -42,7 +42,7 @@ def call(key: str, role: str, model: str, **more: object) -> dict[str, object]:
 
 
 def make(folder: Path, *logs: Trajectory, calls: bool = False) -> Store:
-    """A run's folder with these consultations; with `calls`, each has two of the doctor and one of the patient."""
+    """A run's folder with these consultations; with `calls`, two of the doctor and one of the patient."""
     with Store.create(folder, {"scenarios": "all"}, {"clinicenv": "0"}, resume=False, force=False) as store:
         for log in logs:
             store.put_scenario(load_scenario(log.header.scenario))

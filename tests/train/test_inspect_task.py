@@ -1,6 +1,7 @@
 """The consultation as a task of Inspect AI, with Inspect's mock models in the seats."""
 
 import asyncio
+import itertools
 import math
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def test_a_doctor_asks_orders_and_diagnoses(tmp_path: Path) -> None:
     assert said.count(("user", "patient")) == 3  # its opening line and two answers
     texts = [m.text for m in sample.messages if m.role == "assistant"]
     assert texts == ["What brings you in today?", "ORDER: ECG", LINES[1], LINES[2]]
-    assert sample.target == "acute pericarditis"
+    assert sample.target == ["acute pericarditis"]
     score = (sample.scores or {})["marks"]
     assert (score.answer, "1. acute pericarditis: exact" in (score.explanation or "")) == (
         "acute pericarditis; pulmonary embolism",
@@ -118,36 +119,46 @@ def test_the_prompts_are_clinicenvs_and_grow_at_their_end(tmp_path: Path) -> Non
     assert "How to act" in asked[0][0][0].text
     assert asked[0][0][1].text.endswith("[turn 1 of 5]")
     ids = [[m.id for m in messages] for messages, *_ in asked]
-    assert all(later[: len(before)] == before for before, later in zip(ids, ids[1:], strict=False))
+    assert all(later[: len(before)] == before for before, later in itertools.pairwise(ids))
     calls = [e for e in sample.events if e.event == "model"]
     assert len(calls) == len(asked) == 3
 
 
-def test_two_cases_twice_at_once_each_with_its_own_usage(tmp_path: Path) -> None:
-    log = run(
-        tmp_path,
-        model("d", doctor),
-        case=f"{CHEST},{OTHER}",
-        epochs=2,
-        model_roles={"patient": model("p", patient)},
-    )
-    found = samples(log)
-    assert sorted((s.id, s.epoch) for s in found) == [(CHEST, 1), (CHEST, 2), (OTHER, 1), (OTHER, 2)]
-    for sample in found:
-        calls = [e for e in sample.events if e.event == "model"]
-        assert [e.role for e in calls] == [None, "patient", None, "patient", None]
-        prompts = [sum(len(m.text) for m in e.input) for e in calls if e.role is None]
-        assert sample.model_usage["mockllm/d"].input_tokens == sum(prompts)
-        assert sample.model_usage["mockllm/p"].total_tokens == 20
+def test_two_cases_twice_at_once_have_the_usage_that_they_have_one_by_one(tmp_path: Path) -> None:
+    def found(at_once: int) -> dict[tuple[Any, int], EvalSample]:
+        log = run(
+            tmp_path,
+            model("d", doctor),
+            case=f"{CHEST},{OTHER}",
+            epochs=2,
+            model_roles={"patient": model("p", patient)},
+            max_samples=at_once,
+        )
+        assert log.stats.role_usage["patient"].total_tokens == 80
+        return {(s.id, s.epoch): s for s in samples(log)}
+
+    together, alone = found(4), found(1)
+    assert together.keys() == {(case, epoch) for case in (CHEST, OTHER) for epoch in (1, 2)}
+    for place, sample in together.items():
+        assert [e.role for e in sample.events if e.event == "model"] == [
+            None,
+            "patient",
+            None,
+            "patient",
+            None,
+        ]
+        prompts = sample.model_usage["mockllm/d"].input_tokens
+        assert prompts == alone[place].model_usage["mockllm/d"].input_tokens
         assert sample.role_usage["patient"].input_tokens == 14
         by_role = {row["role"]: row["prompt_tokens"] for row in sample.metadata["calls"]}
-        assert by_role == {"doctor": sum(prompts), "patient": 14}
-        replies = [
-            m.text for m in sample.messages if (m.metadata or {})["type"] == "say" and m.role == "user"
-        ]
-        assert replies[1:] == ["Patient: It hurts in my chest."] * 2
-    assert len({s.metadata["key"] for s in found}) == 4
-    assert log.stats.role_usage["patient"].total_tokens == 80
+        assert by_role == {"doctor": prompts, "patient": 14}
+        replies = [m.text for m in sample.messages if m.role == "user" and "hurts in my chest" in m.text]
+        assert replies == ["Patient: It hurts in my chest."] * 2
+    assert len({s.model_usage["mockllm/d"].input_tokens for s in together.values()}) > 1
+    assert {k: s.metadata["key"] for k, s in together.items()} == {
+        k: s.metadata["key"] for k, s in alone.items()
+    }
+    assert len({s.metadata["key"] for s in together.values()}) == 4
 
 
 def test_a_model_can_measure_and_moderate(tmp_path: Path) -> None:
@@ -174,11 +185,13 @@ def test_the_tools_card_offers_tools_and_reads_calls(tmp_path: Path) -> None:
         output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
         return output
 
-    arguments = {"doctor_card": "tools", "patient_profile": "anxious"}
+    profile = (ROOT / "bias_profiles" / "patient" / "default.yaml").read_text()
+    (tmp_path / "curt.yaml").write_text(profile.replace("id: default", "id: curt"))
+    arguments = {"doctor_card": "tools", "patient_profile": str(tmp_path / "curt.yaml")}
     (sample,) = samples(run(tmp_path, model("d", calls, asked), arguments=arguments))
     assert {"diagnose", "order_tests"} <= {tool.name for tool in asked[0][1]}
     assert sample.metadata["reason"] == "diagnose"
-    assert sample.metadata["profiles"]["patient"] == "anxious"
+    assert sample.metadata["profiles"]["patient"] == "curt"
 
 
 def test_inspects_options_go_before_the_cards(tmp_path: Path) -> None:
@@ -238,7 +251,7 @@ def test_half_characters_and_control_characters_do_no_harm(tmp_path: Path) -> No
     ("arguments", "says"),
     [
         ({"scenarios": "nosuch"}, "no bundled scenario `nosuch`"),
-        ({"doctor_card": "bayes"}, "needs"),
+        ({"doctor_card": "bayes"}, "`bayes` is scripted"),
         ({"patient_profile": "nosuch"}, "nosuch"),
         ({"doctor_card": "nosuch"}, "no doctor is called `nosuch`"),
     ],
@@ -269,6 +282,7 @@ def test_inspect_finds_the_task_by_its_name(tmp_path: Path) -> None:
 
 
 def test_importing_clinicenv_brings_none_of_it() -> None:
-    code = "import clinicenv, clinicenv.cli.main, sys; print([m for m in ('inspect_ai', 'pyarrow') if m in sys.modules])"
+    heavy = ("inspect_ai", "pyarrow")
+    code = f"import clinicenv.cli.main, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
