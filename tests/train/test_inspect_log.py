@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from inspect_ai.analysis import evals_df, messages_df, samples_df
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log
+from sample_runs import CHEST, KEPT, QUESTION, TALK, everything
 
 from clinicenv.runs.scoring import scored
 from clinicenv.runs.store import Store
 from clinicenv.train import inspect_log
 from clinicenv.train.consultations import in_order
-from runs import CHEST, KEPT, QUESTION, TALK, everything
 
 
 @pytest.fixture(scope="module")

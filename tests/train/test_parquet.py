@@ -8,6 +8,7 @@ import datasets
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from sample_runs import CHEST, KEPT, QUESTION, TALK, consult, everything, make
 
 from clinicenv.cli.main import call as clinicenv
 from clinicenv.consultation import TABLE
@@ -16,7 +17,6 @@ from clinicenv.protocol import parse
 from clinicenv.runs.store import Store
 from clinicenv.train import parquet
 from clinicenv.train.consultations import in_order
-from runs import CHEST, KEPT, QUESTION, TALK, consult, everything, make
 
 
 @pytest.fixture(scope="module")
