@@ -23,7 +23,7 @@ $(VENV)/core: $(VENV)/uv pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/core
-	$(UV_PIP) --editable '.[models,langchain,lookup,gym,images,ocr,ecg,stats]' --group dev
+	$(UV_PIP) --editable '.[models,langchain,lookup,gym,images,ocr,ecg,stats,data,inspect]' --group dev
 	@touch $@
 
 # torch comes by pip, which takes the build that the machine is set up for (often a small one, without CUDA),

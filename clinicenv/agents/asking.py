@@ -26,7 +26,7 @@ class Asker:
     async def check(self) -> None:
         """One cheap call; InputError, which says what to mend, where the model cannot be asked."""
         try:
-            await on_loop(self.connection.probe())
+            await self._where_it_runs(self.connection.probe())
         except ModelError as e:
             raise InputError(e.cause) from e
 
@@ -61,13 +61,16 @@ class Asker:
         """`ask` for a request that belongs to no turn; `record` says in the log what it was for."""
         record = {**record, "model": self.name}
         try:
-            reply = await on_loop(self.connection.complete(request, attempt=ATTEMPT.get()))
+            reply = await self._where_it_runs(self.connection.complete(request, attempt=ATTEMPT.get()))
         except ModelError as e:
             spent = {**tokens([e.usage]), "usd": self.connection.usd(e)} if e.usage else {}
             _log({**record, **spent, "error": e.kind})
             raise AgentError(e.cause) from e
         _log({**record, **self._figures(reply)})
         return reply
+
+    async def _where_it_runs(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return await (coroutine if self.connection.hosted else on_loop(coroutine))
 
     def _figures(self, reply: Reply) -> dict[str, Any]:
         figures: dict[str, Any] = {"prompt_tokens": None, "completion_tokens": None, **tokens([reply.usage])}

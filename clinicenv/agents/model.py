@@ -48,7 +48,7 @@ class ModelAgent:
         card: names the model, unless `chat` is given.
         gateway: the way to the model; one of its own if not given.
         language: what is spoken, e.g. `German`; English if empty.
-        chat: a LangChain chat model object, which is used as it is.
+        chat: a LangChain chat model object or a `Connection`, which is used as it is.
 
     InputError where the card's model string or a template cannot be read. The server is first needed when it
     acts.
@@ -76,6 +76,8 @@ class ModelAgent:
     @property
     def connection(self) -> Connection:
         """The way to its model; InputError for a missing key or extra."""
+        if isinstance(self._chat, Connection):
+            return self._chat
         if self._chat is not None:
             return self._gateway.object(self._chat)
         return self._gateway.model(ModelName.parse(self.card.model or ""), self.card.base_url)

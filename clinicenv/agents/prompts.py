@@ -246,7 +246,7 @@ def _doctor_history(view: DoctorView, by_tools: bool) -> Iterator[Message]:
         if by_tools and (calls := _calls(done, turn - 1)):
             answered, before = _answers(calls, done, before)
             yield from answered
-        text = "\n\n".join([*map(_for_doctor, before), f"[turn {turn} of {view.max_turns}]"])
+        text = "\n\n".join([*map(for_doctor, before), f"[turn {turn} of {view.max_turns}]"])
         yield _user(text, *map(gallery.part, shown))
         done = [e.what for e in view.events if e.turn == turn and e.role is Role.DOCTOR]  # type: ignore[misc]
         if done and by_tools:
@@ -290,7 +290,8 @@ def _answers(
     return answered, left
 
 
-def _for_doctor(event: Event) -> str:
+def for_doctor(event: Event) -> str:
+    """What the doctor reads of an event of its view that is not its own."""
     what = event.what
     if isinstance(what, DoorNote):
         return what.text

@@ -27,6 +27,8 @@ EXTRAS = {
     "ocr": ("rapidocr", "onnxruntime", "pillow"),
     "ecg": ("neurokit2", "pillow"),
     "stats": ("numpy", "scipy"),
+    "data": ("pyarrow",),
+    "inspect": ("inspect-ai", "openai"),
 }
 
 

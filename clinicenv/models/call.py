@@ -94,7 +94,8 @@ class Model(Protocol):
     """A model that can be asked. `str(model)` names it, without its key."""
 
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
-        """The model's reply, on the background loop (`models.loop`); ModelError where there is none.
+        """The model's reply, on the background loop (`models.loop`) unless its `Connection` says otherwise;
+        ModelError where there is none.
 
         `on_text` is called with the text as it comes, at least once with all of it.
         """

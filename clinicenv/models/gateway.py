@@ -15,10 +15,22 @@ HELLO = Request([{"role": "user", "content": "Hello"}], {"max_tokens": 1})
 
 
 class Connection:
-    """A model behind the cache. `str` names it, with its address; `price` is None where none is known."""
+    """A model behind the cache. `str` names it, with its address; `price` is None where none is known.
 
-    def __init__(self, backend: Model, cache: Cache | None, price: Price | None, identity: str = "") -> None:
-        self._backend, self._cache, self.price = backend, cache, price
+    `hosted` says where to await it: on the caller's own event loop and in its context, for the model of a
+    program that clinicenv runs inside of; on the background loop otherwise.
+    """
+
+    def __init__(
+        self,
+        backend: Model,
+        cache: Cache | None,
+        price: Price | None,
+        identity: str = "",
+        *,
+        hosted: bool = False,
+    ) -> None:
+        self._backend, self._cache, self.price, self.hosted = backend, cache, price, hosted
         self._name = str(backend)
         self._identity = identity or self._name  # for the cache: the same replies come from the same
 

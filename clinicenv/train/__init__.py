@@ -1,0 +1,1 @@
+"""Bridges to where people evaluate, analyse and train: Inspect AI and Parquet."""
