@@ -16,9 +16,8 @@ from clinicenv.runs.results import ResultLine
 from clinicenv.runs.scoring import Marks, scored
 from clinicenv.runs.store import Store
 from clinicenv.score.axes import Rated
-from clinicenv.score.marks import MARKS
+from clinicenv.score.marks import MARKS, means_of
 from clinicenv.score.rubric import Rubric, load_rubric
-from clinicenv.score.statistics import over_scenarios
 
 
 @click.command()
@@ -45,10 +44,10 @@ def score(run: Path, key: str | None, by: str | None, rubric: str | None, as_jso
     names = {r.key: f"{r.arm}: {values[r.scenario]}" if by else r.arm for r in results}
     if rubric:
         return _ratings(store, load_rubric(rubric), results, names, as_json)
-    arms: dict[str, list[tuple[ResultLine, Marks]]] = {}
+    arms: dict[str, list[tuple[str, Marks]]] = {}
     for result, marks in scored(store, results):
-        arms.setdefault(names[result.key], []).append((result, marks))
-    means = {arm: _means(arms[arm]) for arm in sorted(arms)}
+        arms.setdefault(names[result.key], []).append((result.scenario, marks))
+    means = {arm: means_of(arms[arm]) for arm in sorted(arms)}
     if as_json:
         echo_json({"run": str(run), "arms": means})
         return 0
@@ -86,16 +85,6 @@ def _rated(store: Store, rubric: Rubric, key: str, as_json: bool) -> int:
         where = f"   events {', '.join(map(str, rated.events))}" if rated and rated.events else ""
         click.echo(f"{axis.id:<24}{option}{where}")
     return 0
-
-
-def _means(found: list[tuple[ResultLine, Marks]]) -> dict[str, dict[str, float]]:
-    """For each mark that applies: its mean over scenarios, and of how many consultations."""
-    means = {}
-    for name in MARKS:
-        values = [(r.scenario, value) for r, marks in found if (value := marks.get(name)) is not None]
-        if (over := over_scenarios(values)) is not None:
-            means[name] = {"mean": over, "n": len(values)}
-    return means
 
 
 def _print(arms: dict[str, dict[str, dict[str, float]]]) -> None:

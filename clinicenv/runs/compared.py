@@ -1,4 +1,4 @@
-"""Several runs side by side: one name for each arm, the values of a mark, and what else sets the arms apart."""
+"""Several runs side by side: names of arms, values of a mark, and what else sets the arms apart."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
