@@ -27,6 +27,7 @@ EXTRAS = {
     "ocr": ("rapidocr", "onnxruntime", "pillow"),
     "ecg": ("neurokit2", "pillow"),
     "stats": ("numpy", "scipy"),
+    "report": ("altair", "vl-convert-python", "numpy", "scipy"),
 }
 
 

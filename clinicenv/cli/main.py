@@ -14,6 +14,7 @@ VERBS = {
     "show": ("clinicenv.cli.show:show", "Show a run's summary, or one consultation."),
     "score": ("clinicenv.cli.score:score", "Score a run by all rules, or one consultation."),
     "compare": ("clinicenv.cli.compare:compare", "Compare doctors: intervals, paired differences, ranks."),
+    "report": ("clinicenv.cli.report:report", "Make a page about runs that opens without a network."),
     "play": ("clinicenv.cli.play:play", "Be the doctor yourself, line by line."),
     "scenarios": ("clinicenv.cli.scenarios:scenarios", "List, show, lint and write scenarios."),
     "agents": ("clinicenv.cli.agents:agents", "List, show, check and start agent cards."),
