@@ -11,7 +11,7 @@ from typing import Any
 
 from clinicenv import __version__
 from clinicenv.files import InputError, printable
-from clinicenv.report import overview, plots
+from clinicenv.report import overview, plots, quality
 from clinicenv.report.consulted import consulted
 from clinicenv.report.grid import grids
 from clinicenv.report.overview import Arms, Cell, Entry, Table
@@ -63,8 +63,8 @@ def report(folders: Sequence[Path], ratings: Rated | None = None, rated: Sequenc
         paired=overview.paired(arms),
         plots=list(_plots(arms)),
         marks=overview.all_marks(arms),
-        quality=[overview.patients(arms), overview.measurements(arms)],
-        endings=overview.endings(arms),
+        quality=[quality.patients(arms), quality.measurements(arms)],
+        endings=quality.endings(arms),
         failures=[e for e in entries if e.found.failed],
         more=[*overview.pairs_table(runs, name), *overview.robustness_tables(runs, name)],
         rated=rated,

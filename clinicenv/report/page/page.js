@@ -47,7 +47,7 @@
   function figures(c, n) {
     return c.images.filter((i) => i[0] === n).map(([, , name, alt, keys, missing]) =>
       make("figure", {}, ...keys.map((key) => picture(key, alt, name)),
-        make("figcaption", {}, missing ? `${name}: ${missing}.` : `${name}. Shown to you in any case; what the doctor got stands in the line.`)));
+        make("figcaption", {}, missing ? `${name}: ${missing}.` : `${name}. What the doctor got of it stands in brackets above.`)));
   }
 
   function transcript(id, c) {
@@ -142,8 +142,17 @@
     return Boolean(line);
   }
 
+  function wanted() {
+    const hash = location.hash.slice(1);
+    try {
+      return decodeURIComponent(hash);
+    } catch {
+      return hash; // half of an escape: no key, but no reason to stop either
+    }
+  }
+
   function follow() {
-    const hash = decodeURIComponent(location.hash.slice(1));
+    const hash = wanted();
     const [id, n] = holders.has(hash) ? [hash] : hash.split(/:(?=\d+$)/);
     if (holders.has(id)) {
       const fresh = id !== open;
