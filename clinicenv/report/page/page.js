@@ -45,7 +45,7 @@
   }
 
   function figures(c, n) {
-    return c.images.filter((i) => i[0] === n).map(([, , name, alt, keys, missing]) =>
+    return c.images.filter((i) => i[0] === n).map(([, name, alt, keys, missing]) =>
       make("figure", {}, ...keys.map((key) => picture(key, alt, name)),
         make("figcaption", {}, missing ? `${name}: ${missing}.` : `${name}. What the doctor got of it stands in brackets above.`)));
   }
