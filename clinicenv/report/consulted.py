@@ -8,6 +8,7 @@ from typing import Any
 from clinicenv.events import Answer, Ended, Failed, Report, Trajectory, Verdict
 from clinicenv.files import printable
 from clinicenv.report.lines import lines
+from clinicenv.report.words import SLIPS
 from clinicenv.runs.pictures import asked_for
 from clinicenv.runs.results import seat_name
 from clinicenv.scenario import Scenario
@@ -74,7 +75,7 @@ def consulted(scenario: Scenario, trajectory: Trajectory) -> Consulted:
         "failed": [failed.role.value, _text(failed.cause)] if failed else [],
         "lines": _lines(trajectory),
         "images": _images(scenario, trajectory),
-        "slips": [[s.turn, s.kind, plain(s.what)] for s in replies.slips],
+        "slips": [[s.turn, s.kind, SLIPS[s.kind], plain(s.what)] for s in replies.slips],
         "marks": [[n, f"{v:.3g}", evidence.get(n, [])] for n, v in marks.items() if v is not None],
         "parts": _parts(scenario, trajectory, done) if marks else [],
     }

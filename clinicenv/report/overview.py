@@ -81,11 +81,15 @@ class Arms:
         """Best first on what is right, then on the score."""
 
         def place(arm: str) -> tuple[float, float, str]:
-            means = self.means[arm]
-            right, score = (means.get(mark, {}).get("mean", -1.0) for mark in ("correct", "score"))
+            right, score = (self._shown(arm, mark) for mark in ("correct", "score"))
             return -right, -score, arm
 
         return sorted(self.entries, key=place)
+
+    def _shown(self, arm: str, mark: str) -> float:
+        """The mean that the leaderboard has: over common scenarios, else its own; -1 for none."""
+        row, own = self.row(mark, arm), self.mean(arm, mark)
+        return row.mean if row else -1.0 if own is None else own
 
     def row(self, mark: str, arm: str) -> ComparedRow | None:
         """How an arm does on a mark that the arms are compared on."""
@@ -105,7 +109,7 @@ def leaderboard(arms: Arms) -> Table:
         broke = sum(e.found.state == "error" for e in own)
         rows.append((
             arm,
-            Cell(str(len({e.found.scenario for e in own})), f"{len(own)} played"),
+            _played(arms, arm),
             _interval(arms, "correct", arm, right),
             _interval(arms, "score", arm, score),
             _rank(right or score),
@@ -129,6 +133,15 @@ def leaderboard(arms: Arms) -> Table:
             *arms.notes,
         ],
     )
+
+
+def _played(arms: Arms, arm: str) -> Cell:
+    """How many scenarios, of which how many are compared, and how many consultations."""
+    own = arms.entries[arm]
+    scenarios, n = len({e.found.scenario for e in own}), len(own)
+    common = max((c.scenarios for m, c in arms.comparisons.items() if arms.row(m, arm)), default=scenarios)
+    compared = f"{common} compared, " if common < scenarios else ""
+    return Cell(str(scenarios), f"{compared}{n} played")
 
 
 def _interval(arms: Arms, mark: str, arm: str, row: ComparedRow | None) -> Cell:

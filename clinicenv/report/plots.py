@@ -15,6 +15,9 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 WIDTH = 460
 """Pixels of what is drawn, beside the names."""
 
+PADDING = {"left": 24, "right": 12, "top": 5, "bottom": 5}
+"""Room for the names in a browser whose letters are wider than those that were measured."""
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -76,7 +79,9 @@ def _svg(alt: Any, chart: Any, label: str) -> str:
 
     ink = "currentColor"
     chart = (
-        chart.configure(background="transparent", font="sans-serif", view=alt.ViewConfig(stroke=None))
+        chart.configure(
+            background="transparent", font="sans-serif", view=alt.ViewConfig(stroke=None), padding=PADDING
+        )
         .configure_axis(
             labelColor=ink, titleColor=ink, gridColor=ink, domainColor=ink, tickColor=ink, gridOpacity=0.14,
             domainOpacity=0.4, tickOpacity=0.4, labelFontSize=12, titleFontSize=12, titleFontWeight="normal",

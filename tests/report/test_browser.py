@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Lines, Unhelpful
 from pages import HOSTILE, case_with_picture, page_of, play_hostile, play_pictured, play_plain
 
+from clinicenv import Cast, play
+from clinicenv.events import Say
 from clinicenv.files import printable
 from clinicenv.report.html import report
 from clinicenv.runs.store import Store
+from clinicenv.scenario import select
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev group")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -128,6 +132,19 @@ def test_a_mark_leads_to_the_event_that_earned_it(tab: Tab) -> None:
     tab.page.evaluate(SETTLED)
     assert tab.focused("id") == f"event-{n}"
     assert tab.page.locator(f"#event-{n}.target").is_visible()
+
+
+def test_a_slip_of_the_patient_stands_at_its_turn(browser: Any, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    case = select("sharp-chest-pain-01")[0]
+    with Store.create(run, {}, {}, resume=True, force=False) as store:
+        store.put_scenario(case)
+        store.append(
+            play(case, Cast(doctor=Lines([Say("Has she had a fever?")]), patient=Unhelpful()), max_turns=2)
+        )
+    tab = Tab(browser, page_of(run, out=tmp_path / "page.html"), f"#{next(iter(Store.open(run).results()))}")
+    slip = tab.page.locator("li.line.patient", has_text="I don't know.").first.locator(".slip")
+    assert "missed: could have answered, and told nothing of it" in slip.inner_text()
 
 
 def test_every_consultation_opens(tab: Tab) -> None:

@@ -210,6 +210,7 @@ def test_two_runs_stand_side_by_side_and_what_sets_them_apart_is_said(plain: Pat
     assert clinicenv("run", "--doctor", "scripted", "--seed", 3, "--scenarios", cases, "--out", other) == 0
     page = Page(page_of(plain, other, out=tmp_path / "page.html"))
     assert "the doctors differ in the seed, so a difference may come from that" in page.text
+    assert "2 compared, " in page.text  # of four scenarios
     same = tmp_path / "same"
     shutil.copytree(plain, same)
     both = Page(page_of(plain, same, out=tmp_path / "both.html"))

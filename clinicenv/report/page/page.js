@@ -74,9 +74,9 @@
       if (role === "patient" && label === "patient") spoken.set(at, item);
       if (k + 1 === shown.length || shown[k + 1][0] !== n) item.append(...figures(c, n));
     });
-    for (const [at, kind, what] of c.slips) {
+    for (const [at, kind, meaning, what] of c.slips) {
       const target = spoken.get(at);
-      const words = make("p", { class: "slip" }, make("strong", {}, `Patient’s slip: ${kind}`), what ? ` (${what})` : "");
+      const words = make("p", { class: "slip" }, make("strong", {}, `Patient’s slip: ${kind}`), `: ${meaning}`, what ? ` (${what})` : "");
       if (target) target.append(words);
       else list.append(make("li", { class: "line" }, words));
     }
