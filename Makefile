@@ -23,7 +23,7 @@ $(VENV)/core: $(VENV)/uv pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/core
-	$(UV_PIP) --editable '.[models,langchain,lookup,gym,images,ocr,ecg,stats,data,inspect]' --group dev
+	$(UV_PIP) --editable '.[models,langchain,lookup,gym,images,ocr,ecg,report,data,inspect]' --group dev
 	@touch $@
 
 # torch comes by pip, which takes the build that the machine is set up for (often a small one, without CUDA),
@@ -63,7 +63,6 @@ lint: $(VENV)/dev
 
 ## Measures, and writes benchmarks/results.json, from which the README's figures come.
 bench: $(VENV)/dev
-	$(UV_PIP) --group bench
 	$(UV_PIP) --no-deps llama-index-core==0.14.25  # holds the cl100k_base vocabulary, which tiktoken would download
 	$(BIN)/python -m benchmarks
 

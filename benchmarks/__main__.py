@@ -18,6 +18,7 @@ from benchmarks import (
     load,
     models,
     ocr,
+    report,
     resume,
     run,
     scoring,
@@ -59,12 +60,20 @@ def table(found: dict[str, Any]) -> str:
          f"{found['resume']['what_is_left_s']:.1f} s"),
         (f"scoring {found['scoring']['consultations']:,} stored consultations by all rules, two cores",
          f"{found['scoring']['seconds']:.0f} s"),
+        (f"a report of {found['report']['consultations']:,} stored consultations: size, to make it,"
+         " to open it in Chromium", report_figures(found["report"])),
         (f"bootstrap of {scoring.DRAWS:,} over {scoring.UNITS:,} scenarios",
          f"{found['scoring']['bootstrap_seconds']:.1f} s"),
     ]  # fmt: skip
     lines = ["| what | figure |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in rows)]
     parts = (patient(found), doctors(found["baseline"]), lines, beside_agentclinic(found["agentclinic"]))
     return "\n".join(line for part in parts for line in part)
+
+
+def report_figures(found: dict[str, Any]) -> str:
+    """Megabytes, seconds to make, and to open where there was a browser."""
+    opened = f"{found['open_s']:.1f} s" if "open_s" in found else "not measured"
+    return f"{found['mb']:.0f} MB / {found['make_s']:.0f} s / {opened}"
 
 
 def ecg_shares(found: dict[str, Any]) -> str:
@@ -175,7 +184,7 @@ def beside_agentclinic(found: dict[str, Any]) -> list[str]:
 def main() -> None:
     found: dict[str, Any] = {"machine": {"python": platform.python_version(), "cpu": platform.machine()}}
     about_patients = (understanding, annotation, imported, disclosure)
-    others = (baseline, run, envs, resume, scoring, models, load, images, ocr, ecg, agentclinic)
+    others = (baseline, run, envs, resume, scoring, report, models, load, images, ocr, ecg, agentclinic)
     for benchmark in (*about_patients, *others):
         name = benchmark.__name__.rpartition(".")[2]
         found[name] = benchmark.measure()

@@ -77,6 +77,14 @@ def read_text(path: Path) -> str:
         raise InputError(f"cannot be read: {getattr(e, 'strerror', None) or e}", file=path) from e
 
 
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes, or an InputError."""
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as e:
+        raise InputError(f"cannot be read: {getattr(e, 'strerror', None) or e}", file=path) from e
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes the whole file or nothing."""
     write_bytes(path, text.encode())

@@ -29,6 +29,7 @@ EXTRAS = {
     "stats": ("numpy", "scipy"),
     "data": ("pyarrow",),
     "inspect": ("inspect-ai", "openai"),
+    "report": ("altair", "vl-convert-python", "numpy", "scipy"),
 }
 
 

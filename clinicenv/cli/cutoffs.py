@@ -9,9 +9,9 @@ import click
 from clinicenv.cli.output import echo_json
 from clinicenv.files import InputError, printable
 from clinicenv.report.tables import print_notes, print_rows
+from clinicenv.runs.compared import Run, shared_arms
 from clinicenv.runs.cutoff import WHOLE, Asked, diagnosed
 from clinicenv.runs.results import ResultLine
-from clinicenv.runs.store import Store
 from clinicenv.score.statistics import accuracy
 
 NOTE = (
@@ -41,22 +41,22 @@ def turns_of(text: str | None) -> list[int]:
 
 
 def cutoffs(
-    runs: Sequence[tuple[Store, Sequence[ResultLine], Mapping[str, str]]],
+    runs: Sequence[Run],
     turns: Sequence[int],
     by: Sequence[str],
     form: str,
 ) -> int:
-    """The table; each run with its results and by which name each of its arms goes. Exit 1 where a doctor
-    could not be asked for some."""
+    """The table. Exit 1 where a doctor could not be asked for some."""
     after = [*turns, WHOLE]
     found: dict[tuple[Line, int], dict[str, list[bool]]] = {}
     failed: dict[Asked, str] = {}
-    for store, results, names in runs:
-        talks = [r for r in results if _diagnoses(r)]
-        right, broken = diagnosed(store, talks, after, ["", *by])
+    shared = shared_arms(runs)
+    for run in runs:
+        talks = [r for r in run.results if _diagnoses(r)]
+        right, broken = diagnosed(run.store, talks, after, ["", *by])
         failed |= broken
         for asked, good in right.items():
-            line = Line(names[asked.arm], asked.by)
+            line = Line(run.name(asked.arm, shared), asked.by)
             scenarios = found.setdefault((line, asked.after), {})
             scenarios.setdefault(asked.scenario, []).append(good)
     if not found and not failed:

@@ -15,6 +15,7 @@ VERBS = {
     "score": ("clinicenv.cli.score:score", "Score a run by all rules, or one consultation."),
     "compare": ("clinicenv.cli.compare:compare", "Compare doctors: intervals, paired differences, ranks."),
     "export": ("clinicenv.cli.export:export", "Write a run as an Inspect AI log, or as Parquet."),
+    "report": ("clinicenv.cli.report:report", "Make a page about runs that opens without a network."),
     "play": ("clinicenv.cli.play:play", "Be the doctor yourself, line by line."),
     "scenarios": ("clinicenv.cli.scenarios:scenarios", "List, show, lint and write scenarios."),
     "agents": ("clinicenv.cli.agents:agents", "List, show, check and start agent cards."),

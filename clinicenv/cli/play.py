@@ -14,6 +14,7 @@ from clinicenv.events import Role
 from clinicenv.files import InputError, printable
 from clinicenv.models import loop
 from clinicenv.runs.batch import call_log
+from clinicenv.runs.pictures import Keeper
 from clinicenv.runs.store import Store
 from clinicenv.scenario import Scenario, load_scenario, select
 from clinicenv.view import for_doctor
@@ -61,6 +62,8 @@ def play(
         for file in _pictures(case):
             click.echo(printable(f"Look at {file}"))
         _talk(consultation, cast, store)
+        keeper = Keeper(folder)
+        keeper.keep(case, keeper.wants(case, consultation.trajectory))
     trajectory = consultation.trajectory
     assert trajectory.outcome
     if trajectory.outcome.status != "error":  # what came back after the last turn

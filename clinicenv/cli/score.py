@@ -15,9 +15,8 @@ from clinicenv.report.tables import print_table, table
 from clinicenv.runs.results import ResultLine
 from clinicenv.runs.scoring import Marks, scored
 from clinicenv.runs.store import Store
-from clinicenv.score.marks import MARKS
+from clinicenv.score.marks import MARKS, means_of
 from clinicenv.score.rubric import Rubric, load_rubric
-from clinicenv.score.statistics import over_scenarios
 
 DIAGNOSIS = "diagnosis-10"
 """What a rater rates unless told otherwise."""
@@ -61,10 +60,10 @@ def score(
         return _one(store, store.find(key), as_json)
     results = _finished(store)
     names = _names(store, results, by)
-    arms: dict[str, list[tuple[ResultLine, Marks]]] = {}
+    arms: dict[str, list[tuple[str, Marks]]] = {}
     for result, marks in scored(store, results):
-        arms.setdefault(names[result.key], []).append((result, marks))
-    means = {arm: _means(arms[arm]) for arm in sorted(arms)}
+        arms.setdefault(names[result.key], []).append((result.scenario, marks))
+    means = {arm: means_of(arms[arm]) for arm in sorted(arms)}
     if as_json:
         echo_json({"run": str(run), "arms": means})
         return 0
@@ -93,16 +92,6 @@ def _rated(store: Store, rubric: Rubric, rater: str, key: str | None, by: str | 
         return rate_one(Rating(store, rubric, rater, [result], {found: result.arm}), as_json)
     results = _finished(store)
     return rate_run(Rating(store, rubric, rater, results, _names(store, results, by)), as_json)
-
-
-def _means(found: list[tuple[ResultLine, Marks]]) -> dict[str, dict[str, float]]:
-    """For each mark that applies: its mean over scenarios, and of how many consultations."""
-    means = {}
-    for name in MARKS:
-        values = [(r.scenario, value) for r, marks in found if (value := marks.get(name)) is not None]
-        if (over := over_scenarios(values)) is not None:
-            means[name] = {"mean": over, "n": len(values)}
-    return means
 
 
 def _print(arms: dict[str, dict[str, dict[str, float]]]) -> None:

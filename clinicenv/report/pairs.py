@@ -6,20 +6,21 @@ from typing import TextIO
 from clinicenv.files import printable
 from clinicenv.score.pairs import PairRow
 
+LEGEND = """\
+both right: MediConfusion's set accuracy, interval by Wilson; credit: ProbMed's, in which a
+question of a pair counts only if both are right; chance: guessing among the options."""
+
 
 def print_pairs(rows: Sequence[PairRow], stream: TextIO) -> None:
     """A line for each arm; nothing where no arm has pairs."""
     for row in rows:
-        print(printable(f"pairs of {row.arm}: {'; '.join(_parts(row))}"), file=stream)
+        print(printable(f"pairs of {row.arm}: {'; '.join(parts(row))}"), file=stream)
     if rows:
-        print(
-            "both right: MediConfusion's set accuracy, interval by Wilson; credit: ProbMed's, in which a"
-            "\nquestion of a pair counts only if both are right; chance: guessing among the options.",
-            file=stream,
-        )
+        print(LEGEND, file=stream)
 
 
-def _parts(row: PairRow) -> Iterator[str]:
+def parts(row: PairRow) -> Iterator[str]:
+    """What there is to say of an arm's pairs, in phrases."""
     if row.pairs:
         interval = f", {row.low:.0%} to {row.high:.0%}" if row.low is not None else ""
         yield f"{row.pairs}, both right {_share(row.both)} ({_chance(row.both_chance)}{interval})"

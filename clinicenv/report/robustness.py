@@ -22,15 +22,16 @@ def print_robustness(rows: Sequence[RobustnessRow], stream: TextIO) -> None:
     """A table for each doctor; nothing where nothing was perturbed."""
     for arm, own in groupby(rows, lambda row: row.arm):
         print(f"\nrobustness of {printable(arm)}", file=stream)
-        cells = [(row.perturbation, *_cells(row)) for row in own]
-        print_table(table(COLUMNS, cells, figures=True), stream)
+        rows_of_arm = [(row.perturbation, *cells(row)) for row in own]
+        print_table(table(COLUMNS, rows_of_arm, figures=True), stream)
     if rows:
         print(LEGEND, file=stream)
     if broken := sum(row.broken for row in rows):
         print(f"{broken} pairs broke and count in nothing.", file=stream)
 
 
-def _cells(row: RobustnessRow) -> tuple[str, ...]:
+def cells(row: RobustnessRow) -> tuple[str, ...]:
+    """The row's cells in words, all but the first."""
     interval = "" if row.low is None or row.high is None else f" ({100 * row.low:.0f}-{row.high:.0%})"
     return (
         f"{row.met} of {row.played}",

@@ -4,41 +4,16 @@ All text of models and files is shown as it is, without the control characters t
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Iterator, Sequence
+from typing import TextIO
 
-from clinicenv.events import (
-    Answer,
-    Diagnose,
-    DoorNote,
-    Ended,
-    Event,
-    Examine,
-    Failed,
-    Heard,
-    Judge,
-    Leave,
-    Notice,
-    OrderTests,
-    Rate,
-    Report,
-    RequestImage,
-    Say,
-    Trajectory,
-    Unparsed,
-    Verdict,
-)
+from clinicenv.events import Ended, Trajectory, Verdict
 from clinicenv.files import printable
+from clinicenv.report.lines import lines
 from clinicenv.runs.results import perturbed_of, seat_name
 from clinicenv.score.summary import Row
 
 WIDTH = 100
-
-SHORT = 200
-"""Characters of thoughts that are shown; all of them are in the trajectory."""
-
-DIFFERENTIAL = 3
-"""Diagnoses of an analysis that are shown."""
 
 
 def print_summary(rows: Sequence[Row], stream: TextIO) -> None:
@@ -92,14 +67,14 @@ def transcript(trajectory: Trajectory, width: int = WIDTH) -> Iterator[str]:
         yield "  " + printable(f"{perturbed_of({'perturbed': h.perturbed})}: {h.perturbed['what']}")
     turn = -1
     for event in trajectory.events:
-        lines = list(_event(event))
-        if not lines:
+        shown = lines(event)
+        if not shown:
             continue
         if event.turn != turn and not isinstance(event.what, (Verdict, Ended)):
             turn = event.turn
             yield ""
             yield f"── {'start' if not turn else f'turn {turn}'} ".ljust(width, "─")
-        for label, text in [*_aside(event), *lines]:
+        for label, text in shown:
             yield from _wrapped(label, text, width)
     if trajectory.outcome:
         o = trajectory.outcome
@@ -117,133 +92,3 @@ def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
             printable(line), width, initial_indent=head, subsequent_indent=" " * len(head)
         ) or [head.rstrip()]
         head = " " * len(head)
-
-
-def _aside(event: Event) -> Iterator[tuple[str, str]]:
-    """What the role alone knows of its act, in short and in brackets: thoughts, AMIE's analysis, look-ups."""
-    aside = getattr(event.what, "aside", None) or {}
-    if isinstance(thoughts := aside.get("reasoning"), str) and thoughts.strip():
-        yield "·", f"(thinks: {_short(thoughts)})"
-    analysis = aside.get("analysis")
-    if isinstance(analysis, Mapping) and isinstance(named := analysis.get("differential"), list | tuple):
-        first = ", ".join(_candidate(each) for each in named[:DIFFERENTIAL])
-        yield "·", f"(considers {first or 'nothing'}; urgency {_short(str(analysis.get('urgency', '-')))})"
-    reflection = aside.get("reflection")
-    if isinstance(reflection, Mapping) and isinstance(thought := reflection.get("thought"), str):
-        yield "·", f"(thinks again: {_short(thought)})"
-    if isinstance(lookups := aside.get("lookups"), list | tuple):
-        for each in lookups:
-            if isinstance(each, Mapping):
-                found = len(each.get("found") or ())
-                words = f"{each.get('source')} for '{each.get('query')}'"
-                yield "·", f"(looks in {_short(words)}: {found} passage{'' if found == 1 else 's'})"
-
-
-def _candidate(each: Any) -> str:
-    if not isinstance(each, Mapping):
-        return _short(str(each))
-    confidence = each.get("confidence")
-    sure = f" {confidence:.0%}" if isinstance(confidence, (int, float)) else ""
-    return _short(str(each.get("diagnosis"))) + sure
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
-
-
-def _event(event: Event) -> Iterator[tuple[str, str]]:
-    show = _SHOWN.get(type(event.what))
-    if show:
-        yield from show(event)
-
-
-def _report(event: Event) -> Iterator[tuple[str, str]]:
-    for r in event.what.results:  # type: ignore[union-attr]
-        price = f"  [{r.source}{', $' + format(r.cost, ',.0f') if r.cost else ''}]"
-        yield "result", f"{r.name}: {r.text}{price}"
-        if len(r.route) > 1 or r.source in ("picture", "reader"):
-            yield "·", f"(got there: {'; '.join(r.route)})"
-
-
-def _diagnose(event: Event) -> Iterator[tuple[str, str]]:
-    what: Diagnose = event.what  # type: ignore[assignment]
-    yield "DIAGNOSIS", "\n".join(f"{n}. {d}" for n, d in enumerate(what.differential, 1))
-    for name in what.plan.__dataclass_fields__:
-        if text := getattr(what.plan, name):
-            yield "plan", text if name == "text" else f"{name.replace('_', '-')}: {text}"
-
-
-def _verdict(event: Event) -> Iterator[tuple[str, str]]:
-    v: Verdict = event.what  # type: ignore[assignment]
-    yield "", ""
-    for n, rank in enumerate(v.ranks, 1):
-        yield "verdict", f"{n}. {rank.diagnosis}: {rank.verdict}, credit {rank.credit:g}. {rank.why}"
-    if not v.ranks and v.answer_correct is None and not v.goals_met:
-        yield "verdict", "no diagnosis was given"
-    if v.answer_correct is not None:
-        chose = f", it chooses `{v.chosen.option}`" if v.chosen and v.chosen.option else ""
-        yield "verdict", f"the answer is {'right' if v.answer_correct else 'wrong'}{chose}"
-    if v.goals_met:
-        yield "verdict", "goals met: " + ", ".join(v.goals_met)
-    yield (
-        "",
-        ", ".join(
-            f"{name}: {'yes' if held else 'no'}"
-            for name, held in (
-                ("diagnosis given", v.diagnosis_given),
-                ("plan given", v.plan_given),
-                ("patient's questions resolved", v.questions_resolved),
-                ("farewell", v.farewell),
-            )
-        )
-        + f"; credit {v.credit:g}",
-    )
-
-
-def _one(label: str, text: Callable[[Any], str]) -> Callable[[Event], Iterator[tuple[str, str]]]:
-    def show(event: Event) -> Iterator[tuple[str, str]]:
-        yield label or event.role.value, text(event.what)
-
-    return show
-
-
-def _heard(event: Event) -> Iterator[tuple[str, str]]:
-    heard: Heard = event.what  # type: ignore[assignment]
-    if heard.opened:
-        yield "·", f"(trust {heard.trust:.2f}: the patient is ready to tell {', '.join(heard.opened)})"
-    for what, ids in (
-        ("lets slip", (heard.cue,) if heard.cue else ()),
-        ("a cue is picked up:", heard.picked_up),
-        ("a false belief is put right:", heard.corrected),
-        ("agrees:", heard.agreed),
-        ("does not agree:", heard.refused),
-    ):
-        if ids:
-            yield "·", f"({what} {', '.join(ids)})"
-
-
-_SHOWN: dict[type, Callable[[Event], Iterator[tuple[str, str]]]] = {
-    DoorNote: _one("door note", lambda w: w.text),
-    Say: _one("", lambda w: w.text),
-    Heard: _heard,
-    Examine: _one("EXAMINE", lambda w: "; ".join(w.items)),
-    OrderTests: _one("ORDER", lambda w: "; ".join(w.items)),
-    RequestImage: _one("IMAGE", lambda w: "; ".join(w.items)),
-    Report: _report,
-    Unparsed: _one("unreadable", lambda w: w.text or "(nothing)"),
-    Notice: _one("notice", lambda w: w.text),
-    Diagnose: _diagnose,
-    Answer: _one("ANSWER", lambda w: w.text),
-    Leave: _one("LEAVES", lambda w: w.text),
-    Judge: _one("moderator", lambda w: ", ".join(w.verdicts)),
-    Rate: _one(
-        "rates",
-        lambda w: (
-            f"confidence {w.confidence}, would follow the plan {w.compliance},"
-            f" would come back {w.consultation} (of 10)"
-        ),
-    ),
-    Failed: _one("FAILED", lambda w: f"{w.role}: {w.cause}"),
-    Verdict: _verdict,
-}

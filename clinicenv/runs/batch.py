@@ -8,6 +8,7 @@ from clinicenv.consultation import AgentError, Consultation, EngineError, drive
 from clinicenv.events import IllegalAction, Role, Trajectory
 from clinicenv.files import InputError, printable
 from clinicenv.runs.notes import Notes
+from clinicenv.runs.pictures import Keeper
 from clinicenv.runs.spec import Arm, Job
 from clinicenv.runs.store import Store
 
@@ -90,6 +91,7 @@ async def _play_all(
 ) -> int:
     todo = iter(jobs)
     stored: set[str] = set()
+    keeper = Keeper(store.folder)
     left_out = 0
 
     async def worker() -> None:
@@ -105,6 +107,8 @@ async def _play_all(
             call_log(store, job.key, progress, ceiling)
             trajectory = await play(job)
             await notes.learn(job, trajectory)
+            if images := keeper.wants(job.scenario, trajectory):
+                await asyncio.to_thread(keeper.keep, job.scenario, images)
             store.append(trajectory)
             if ceiling:
                 ceiling.release(job.key)

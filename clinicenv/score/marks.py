@@ -1,11 +1,13 @@
 """All marks of a consultation by name, as numbers: what tables and comparisons are made of."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from clinicenv.events import RankVerdict, Trajectory
 from clinicenv.scenario import Scenario
 from clinicenv.score.patient import Kind, patient_marks
 from clinicenv.score.process import Process, process
+from clinicenv.score.statistics import over_scenarios
 from clinicenv.score.terminal import terminal
 
 TOP = (1, 3, 5, 10)
@@ -87,3 +89,14 @@ def _diagnosis(ranks: tuple[RankVerdict, ...]) -> dict[str, float | None]:
         "undecided": float(bool(ranks) and ranks[0].verdict == "undecided"),
         "no_diagnosis": float(not ranks),
     }
+
+
+def means_of(found: Sequence[tuple[str, Mapping[str, float | None]]]) -> dict[str, dict[str, float]]:
+    """For each mark that applies to any of these (scenario, marks): its `mean` over scenarios, and of how
+    many consultations it is (`n`)."""
+    means = {}
+    for name in MARKS:
+        values = [(scenario, value) for scenario, marks in found if (value := marks.get(name)) is not None]
+        if (over := over_scenarios(values)) is not None:
+            means[name] = {"mean": over, "n": len(values)}
+    return means
