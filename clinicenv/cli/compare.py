@@ -52,11 +52,7 @@ def compare(
     for warning in warnings:
         click.echo(f"clinicenv: {warning}", err=True)
     if cut_off or diagnosed_by:
-        named = [
-            (run.store, run.results, {a: run.name(a, shared_arms(loaded)) for a in run.arms()})
-            for run in loaded
-        ]
-        return cutoffs(named, turns_of(cut_off), diagnosed_by, form)
+        return cutoffs(loaded, turns_of(cut_off), diagnosed_by, form)
     arms = {run.name(arm, shared_arms(loaded)) for run in loaded for arm in run.arms()}
     if reference is not None and reference not in arms:
         raise InputError(f"no arm is called `{reference}`; there are: {', '.join(sorted(arms))}")
