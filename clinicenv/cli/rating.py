@@ -13,12 +13,10 @@ from clinicenv.files import InputError, printable
 from clinicenv.models.names import ModelName
 from clinicenv.report import ratings as shown
 from clinicenv.runs.rating import rate_by_model, rate_by_rule
-from clinicenv.runs.ratings import RULE, Rater, Ratings, kept, person, read
+from clinicenv.runs.ratings import HUMAN, RULE, Rater, Ratings, kept, nearness, person, read
 from clinicenv.runs.results import ResultLine
 from clinicenv.runs.store import Store
 from clinicenv.score.rubric import Rubric
-
-HUMAN = "human"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +135,8 @@ def _pairs(
     wanted = set(rating.keys)
     raters = {rating.rater: given, **others}
     inside = {name: {k: r for k, r in all.items() if k in wanted} for name, all in raters.items()}
-    pairs = [sorted((rating.rater, name), key=_nearness) for name in sorted(others)]
+    pairs = [sorted((rating.rater, name), key=nearness) for name in sorted(others)]
     return [(one, inside[one], other, inside[other]) for one, other in pairs]
-
-
-def _nearness(rater: str) -> int:
-    return 0 if rater == RULE else 2 if rater.partition(":")[0] == HUMAN else 1
 
 
 def rater_of(text: str | None) -> str:

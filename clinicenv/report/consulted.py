@@ -12,6 +12,7 @@ from clinicenv.report.words import SLIPS
 from clinicenv.runs.pictures import asked_for
 from clinicenv.runs.results import seat_name
 from clinicenv.scenario import Scenario
+from clinicenv.score.checklist import met_items
 from clinicenv.score.marks import marks_of
 from clinicenv.score.patient import KINDS, PatientMarks, patient_marks
 from clinicenv.score.process import Process, process
@@ -77,6 +78,7 @@ def consulted(scenario: Scenario, trajectory: Trajectory) -> Consulted:
         "images": _images(scenario, trajectory),
         "slips": [[s.turn, s.kind, SLIPS[s.kind], plain(s.what)] for s in replies.slips],
         "marks": [[n, f"{v:.3g}", evidence.get(n, [])] for n, v in marks.items() if v is not None],
+        "checklist": _checklist(scenario, trajectory) if marks else [],
         "parts": _parts(scenario, trajectory, done) if marks else [],
     }
     return Consulted(
@@ -155,6 +157,12 @@ def _images(scenario: Scenario, trajectory: Trajectory) -> list[list[Any]]:
         for i in dict.fromkeys(i for r in event.what.results if r.kind == "image" for i in r.ids)  # type: ignore[union-attr]
         if i in known
     ]
+
+
+def _checklist(scenario: Scenario, trajectory: Trajectory) -> list[list[Any]]:
+    """[item, domain, points, whether it is critical, whether it is met]"""
+    met = met_items(scenario, trajectory)
+    return [[plain(i.text), i.domain, f"{i.points:g}", i.critical, i.id in met] for i in scenario.checklist]
 
 
 def _parts(scenario: Scenario, trajectory: Trajectory, done: Process) -> list[list[str]]:

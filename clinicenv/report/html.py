@@ -14,7 +14,8 @@ from clinicenv.files import InputError, printable
 from clinicenv.report import overview, plots, quality
 from clinicenv.report.consulted import consulted
 from clinicenv.report.grid import grids
-from clinicenv.report.overview import Arms, Cell, Entry, Table
+from clinicenv.report.overview import Arms, Cell, Entry
+from clinicenv.report.rated import Rated
 from clinicenv.runs.compared import Run, differences, load, shared_arms
 from clinicenv.runs.pictures import Album
 from clinicenv.runs.scoring import each
@@ -23,16 +24,9 @@ from clinicenv.score.statistics import need_stats
 MOST_PICTURES = 20_000_000
 """Bytes of pictures in a page; the later ones are only named."""
 
-Rated = Mapping[str, Sequence[Mapping[str, Any]]]
-"""consultation's key -> its ratings: objects with `rubric`, `rater`, `axis`, `option`, `reason`, `events`"""
 
-
-def report(folders: Sequence[Path], ratings: Rated | None = None, rated: Sequence[Table] = ()) -> str:
+def report(folders: Sequence[Path]) -> str:
     """The page about the runs in these folders; the same for the same runs.
-
-    Args:
-        ratings: of consultations, to be shown in each.
-        rated: tables of ratings, to be shown in a section of their own.
 
     InputError where an extra is missing, and as from `runs.compared.load`.
     """
@@ -49,7 +43,8 @@ def report(folders: Sequence[Path], ratings: Rated | None = None, rated: Sequenc
             plain.setdefault(e.arm, []).append(e)
     arms = Arms(plain)
     pictures, shown = _pictures(entries)
-    data = {e.id: _data(e, shown, ratings or {}) for e in _in_order(entries, list(arms.entries))}
+    rated = Rated(runs)
+    data = {e.id: _data(e, shown, rated) for e in _in_order(entries, list(arms.entries))}
 
     def name(run: Run, arm: str) -> str:
         return run.name(arm, shared)
@@ -67,7 +62,7 @@ def report(folders: Sequence[Path], ratings: Rated | None = None, rated: Sequenc
         endings=quality.endings(arms),
         failures=[e for e in entries if e.found.failed],
         more=[*overview.pairs_table(runs, name), *overview.robustness_tables(runs, name)],
-        rated=rated,
+        rated=rated.tables(),
         grids=grids(entries, list(arms.entries)),
         data={id: as_json(one) for id, one in data.items()},
         pictures=pictures,
@@ -118,18 +113,17 @@ def _counts(entries: Sequence[Entry], arms: Arms) -> dict[str, int]:
     }
 
 
-def _data(entry: Entry, shown: Mapping[tuple[str, str, str], Any], ratings: Rated) -> dict[str, Any]:
+def _data(entry: Entry, shown: Mapping[tuple[str, str, str], Any], rated: Rated) -> dict[str, Any]:
     """What the page has of a consultation."""
     where = (entry.run.label, entry.found.scenario_hash)
     page = entry.found.page
     images = [[n, name, alt, *shown[*where, image]] for n, image, name, alt in page["images"]]
-    given = [{k: _words(v) for k, v in one.items()} for one in ratings.get(entry.result.key, ())]
     return {
         **page,
         "arm": printable(entry.result.arm),
         "run": entry.run.label,
         "images": images,
-        "ratings": given,
+        "ratings": [{k: _words(v) for k, v in one.items()} for one in rated.of(entry.run, entry.result.key)],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from clinicenv.files import printable
 from clinicenv.report.tables import print_table, table
+from clinicenv.runs.ratings import RULE
 from clinicenv.score.agreement import Agreement, Ratings, of_all, of_axis
 from clinicenv.score.axes import Rated
 from clinicenv.score.rubric import Axis, Rubric
@@ -61,10 +62,19 @@ def as_data(rubric: Rubric, rater: str, arms: Mapping[str, Given]) -> dict[str, 
     return {"rubric": rubric.id, "rubric_hash": rubric.hash, "rater": rater, "arms": found}
 
 
-_NOTE = {
-    True: "validated local: the rule puts scripted doctors of three grades in order; no person checked it.",
-    False: "Rated by {}. How far that can be trusted is known only as far as others rated the same.",
-}
+def notes(rater: str) -> list[str]:
+    """What a reader must know of the table, a sentence or two each."""
+    whom = (
+        "validated local: the rule puts scripted doctors of three grades in order; no person checked it."
+        if rater == RULE
+        else f"Rated by {printable(rater)}. How far that can be trusted is known only as far as others rated"
+        " the same."
+    )
+    return [
+        "Ordinal axes: mean place on the scale; yes-or-no axes: share of the good answer; in brackets the"
+        " consultations that it is of, and those to which it does not apply (n/a).",
+        whom,
+    ]
 
 
 def rows(rubric: Rubric, arms: Mapping[str, Given], by_rule: bool) -> list[tuple[str, ...]]:
@@ -83,14 +93,9 @@ def columns(arms: Mapping[str, Given], by_rule: bool) -> tuple[str, ...]:
 
 
 def print_ratings(rubric: Rubric, rater: str, arms: Mapping[str, Given], stream: TextIO) -> None:
-    by_rule = rater == "rule"
+    by_rule = rater == RULE
     print_table(table(columns(arms, by_rule), rows(rubric, arms, by_rule), figures=True), stream)
-    print(
-        f"{printable(rubric.title)}. Ordinal axes: mean place on the scale; yes-or-no axes: share of the good"
-        "\nanswer; in brackets the consultations that it is of, and those to which it does not apply (n/a)."
-        f"\n{_NOTE[by_rule].format(printable(rater))}",
-        file=stream,
-    )
+    print(fill(f"{printable(rubric.title)}. {' '.join(notes(rater))}", 100), file=stream)
 
 
 Agreed = dict[str, Agreement]
@@ -147,7 +152,7 @@ def _share(value: float | None) -> str:
 
 def _cell(rubric: Rubric, axis: Axis, found: AxisSummary) -> str:
     if found.n == 0:
-        return "n/a" if found.not_applicable else "not rated"
+        return "not rated" if found.not_rated else "n/a"
     of = f" ({found.n}{f', {found.not_applicable} n/a' if found.not_applicable else ''})"
     if found.mean is None:
         return ", ".join(f"{name} {n}" for name, n in found.options.items()) + of

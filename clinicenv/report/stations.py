@@ -1,10 +1,10 @@
 """An examination as a table: a station a line, with its pass mark and how good it is."""
 
-from collections.abc import Sequence
 from textwrap import fill
 from typing import TextIO
 
 from clinicenv.report.tables import print_table, table
+from clinicenv.runs.stations import Examination
 from clinicenv.score.stations import Station
 
 COLUMNS = (
@@ -20,12 +20,21 @@ NOTE = (
 )
 
 
-def print_stations(stations: Sequence[Station], alpha: float | None, candidates: int, stream: TextIO) -> None:
+def print_stations(found: Examination, stream: TextIO) -> None:
     """The table, what its columns are, and the reliability over all stations."""
-    print_table(table(COLUMNS, [_row(s) for s in stations], figures=True), stream)
+    print_table(table(COLUMNS, rows(found), figures=True), stream)
     print(fill(NOTE, 100), file=stream)
-    of = f"{candidates} candidates who did all {len(stations)} stations"
-    print(f"Cronbach's alpha, of {of}: {'-' if alpha is None else f'{alpha:.2f}'}", file=stream)
+    print(reliability(found), file=stream)
+
+
+def rows(found: Examination) -> list[tuple[str, ...]]:
+    return [_row(s) for s in found.stations]
+
+
+def reliability(found: Examination) -> str:
+    """How far the stations measure the same thing, in words."""
+    of = f"{found.candidates} candidates who did all {len(found.stations)} stations"
+    return f"Cronbach's alpha, of {of}: {'-' if found.alpha is None else f'{found.alpha:.2f}'}"
 
 
 def _row(s: Station) -> tuple[str, ...]:

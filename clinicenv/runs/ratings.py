@@ -8,12 +8,12 @@ hashes the last rating of each axis counts. The rubrics lie beside them as they 
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ from clinicenv.score.rubric import Rubric
 RULE = "rule"
 """The rater that needs nobody."""
 
+HUMAN = "human"
 FOLDER = "scores"
 
 Ratings = dict[str, Rated]
@@ -40,6 +41,11 @@ class Rater:
 
     name: str
     hash: str
+
+
+def nearness(rater: str) -> int:
+    """How near a rater is to a person: rules 0, models 1, people 2."""
+    return 0 if rater == RULE else 2 if rater.partition(":")[0] == HUMAN else 1
 
 
 def person(name: str) -> Rater:
@@ -74,11 +80,8 @@ def path_of(folder: Path, rubric: str, rater: str) -> Path:
 
 def read(folder: Path, rubric: Rubric, rater: Rater) -> dict[str, Ratings]:
     """The ratings by key that this rubric and rater gave; InputError where a line is none."""
-    found: dict[str, Ratings] = {}
-    for data in _lines(path_of(folder, rubric.id, rater.name)):
-        if (data["rubric_hash"], data["rater_hash"]) == (rubric.hash, rater.hash):
-            found.setdefault(data["key"], {}).update(data["ratings"])
-    return found
+    path = path_of(folder, rubric.id, rater.name)
+    return _merged(path, rubric, [line for line in _lines(path) if line.hashes == (rubric.hash, rater.hash)])
 
 
 def kept(store: Store) -> list[Kept]:
@@ -89,29 +92,44 @@ def kept(store: Store) -> list[Kept]:
     found = []
     for path in sorted((store.folder / FOLDER).glob("*@*.jsonl")):
         lines = list(_lines(path))
-        if not lines:
+        if not lines or (lines[-1].rater == RULE and lines[-1].hashes[1] != by_rule().hash):
             continue
-        last = lines[-1]["rubric_hash"], lines[-1]["rater_hash"]
-        name = lines[-1]["rater"]
-        if name == RULE and last[1] != by_rule().hash:
-            continue
-        ratings: dict[str, Ratings] = {}
-        for data in lines:
-            if (data["rubric_hash"], data["rater_hash"]) == last:
-                ratings.setdefault(data["key"], {}).update(data["ratings"])
-        found.append(Kept(_rubric(store.folder, last[0]), name, ratings))
+        last = lines[-1]
+        rubric = _rubric(store.folder, last.hashes[0])
+        same = [line for line in lines if line.hashes == last.hashes]
+        found.append(Kept(rubric, last.rater, _merged(path, rubric, same)))
     return found
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+class _Line(NamedTuple):
+    number: int
+    key: str
+    rater: str
+    hashes: tuple[str, str]
+    """of the rubric and of the rater"""
+    ratings: Ratings
+
+
+def _lines(path: Path) -> Iterator[_Line]:
     for line in read_lines(path):
         try:
             data = line.data
             ratings = {name: _rated(name, r) for name, r in data["ratings"].items()}
-            plain = {n: str(data[n]) for n in ("key", "rater", "rubric_hash", "rater_hash")}
-            yield {**plain, "ratings": ratings}
+            hashes = str(data["rubric_hash"]), str(data["rater_hash"])
+            yield _Line(line.number, str(data["key"]), str(data["rater"]), hashes, ratings)
         except (KeyError, TypeError, AttributeError) as e:
             raise unreadable(path, line.number) from e
+
+
+def _merged(path: Path, rubric: Rubric, lines: Iterable[_Line]) -> dict[str, Ratings]:
+    """The last rating of each axis by key; InputError where one is on no axis or option of the rubric."""
+    options = {axis.id: {None, *rubric.scale(axis).places} for axis in rubric.axes}
+    found: dict[str, Ratings] = {}
+    for line in lines:
+        if any(r.option not in options.get(name, ()) for name, r in line.ratings.items()):
+            raise unreadable(path, line.number)
+        found.setdefault(line.key, {}).update(line.ratings)
+    return found
 
 
 def _rated(name: str, data: Mapping[str, Any]) -> Rated:

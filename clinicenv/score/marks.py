@@ -34,7 +34,9 @@ LOWER_IS_BETTER = frozenset({
     "minutes", "tests", "cost", *PATIENT,
 })  # fmt: skip
 
-OF_A_WORK_UP = frozenset(PROCESS) - {"safety_net", "communication", "questions", "repeats", "goals"}
+OF_A_WORK_UP = frozenset(PROCESS) - {
+    "safety_net", "communication", "questions", "repeats", "goals", "checklist",
+}  # fmt: skip
 """Marks that a difficult conversation has not; a question has none of the process's."""
 
 MARKS = (

@@ -10,8 +10,11 @@ from clinicenv import Cast, play
 from clinicenv.cli.main import call
 from clinicenv.consultation import Consultation
 from clinicenv.events import Diagnose, OrderTests, Role, Say
+from clinicenv.runs.ratings import keeping, person
 from clinicenv.runs.store import Store
 from clinicenv.scenario import load_scenario
+from clinicenv.score.axes import Rated
+from clinicenv.score.rubric import load_rubric
 from clinicenv.shipped import folder
 
 HOSTILE = (
@@ -38,7 +41,17 @@ def play_hostile(run: Path) -> Path:
             broken = Consultation(case, cast, repeat=repeat)
             broken.fail(role, f"C {HOSTILE}")
             store.append(broken.trajectory)
+    _rate(run)
     return run
+
+
+def _rate(run: Path) -> None:
+    """Ratings by a person with a hostile name, for hostile reasons, of a rubric with a hostile title."""
+    rubric = load_rubric("auto-paces-4").model_copy(update={"title": f"R {HOSTILE}"})
+    rated = {"empathy": Rated("empathy", "good", None, (2,), HOSTILE)}
+    with keeping(run, rubric, person(f"human:{HOSTILE}")) as keep:
+        for key in Store.open(run).results():
+            keep(key, rated)
 
 
 def case_with_picture(cases: Path) -> Path:

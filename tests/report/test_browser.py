@@ -12,7 +12,6 @@ from pages import HOSTILE, case_with_picture, page_of, play_hostile, play_pictur
 from clinicenv import Cast, play
 from clinicenv.events import Say
 from clinicenv.files import printable
-from clinicenv.report.html import report
 from clinicenv.runs.store import Store
 from clinicenv.scenario import select
 
@@ -160,10 +159,7 @@ def test_every_consultation_opens(tab: Tab) -> None:
 def test_no_text_of_a_case_a_model_or_a_person_acts(browser: Any, tmp_path: Path) -> None:
     run = play_hostile(tmp_path / "hostile")
     keys = list(Store.open(run).results())
-    given = dict.fromkeys(("rubric", "rater", "axis", "option", "reason"), HOSTILE) | {"events": [0]}
-    out = tmp_path / "page.html"
-    out.write_text(report([run], {key: [given] for key in keys}))
-    tab = Tab(browser, out)
+    tab = Tab(browser, page_of(run, out=tmp_path / "page.html"))
     for key in keys:
         tab.page.goto(f"{tab.own}#{key}")
         tab.page.evaluate(SETTLED)

@@ -16,7 +16,6 @@ from PIL import Image
 
 from clinicenv.files import printable
 from clinicenv.report.html import report
-from clinicenv.report.overview import Table
 from clinicenv.runs.store import Store
 
 OURS = {
@@ -82,11 +81,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_no_text_becomes_an_element_or_ends_a_script(hostile: Path, tmp_path: Path) -> None:
-    given = {**dict.fromkeys(("rubric", "rater", "axis", "option", "reason"), HOSTILE), "events": [2]}
-    ratings = {key: [given] for key in Store.open(hostile).results()}
-    rated = [Table(HOSTILE, (HOSTILE, HOSTILE), [(HOSTILE, HOSTILE)], [HOSTILE])]
     out = tmp_path / "page.html"
-    out.write_text(report([hostile], ratings, rated))
+    out.write_text(report([hostile]))
     page = Page(out)
     assert {tag for tag, _ in page.tags} <= OURS
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]

@@ -89,10 +89,17 @@
     return section("Verdict", make("ul", { class: "verdict" }, ...lines.map(([, , , , text]) => make("li", {}, text))));
   }
 
+  function checklist(c) {
+    if (!c.checklist.length) return null;
+    return section("Checklist", rows(["item", "domain", "points", "met"], c.checklist.map(([text, domain, points, critical, met]) => [
+      critical ? `${text} (critical)` : text, domain, points, met ? "✓ met" : "✗ not met",
+    ])));
+  }
+
   function ratings(id, c) {
     if (!c.ratings.length) return null;
     return section("Ratings", rows(["axis", "option", "reason", "events", "rubric", "rater"], c.ratings.map((r) => [
-      r.axis, r.option ?? "does not apply", r.reason || "", eventLinks(id, r.events || []), r.rubric, r.rater,
+      r.axis, r.option, r.reason, eventLinks(id, r.events), r.rubric, r.rater,
     ])));
   }
 
@@ -127,7 +134,7 @@
       ? section("Marks", rows(["mark", "value", "earned by events"], c.marks.map(([name, value, events]) => [name, value, eventLinks(id, events)])),
         c.parts.length ? make("p", { class: "note" }, "The score is made of ", c.parts.map(([name, value]) => `${name} ${value}`).join(", "), ".") : "")
       : null;
-    pane.replaceChildren(...[header(id, c), make("main", {}, ...[failed, verdict(id, c), section("Transcript", transcript(id, c)), marks, ratings(id, c)].filter(Boolean))]);
+    pane.replaceChildren(...[header(id, c), make("main", {}, ...[failed, verdict(id, c), section("Transcript", transcript(id, c)), marks, checklist(c), ratings(id, c)].filter(Boolean))]);
     document.title = `${c.title} · ${title}`;
   }
 
