@@ -10,7 +10,10 @@ from clinicenv.cli.cutoffs import cutoffs, turns_of
 from clinicenv.cli.outcome import BY
 from clinicenv.cli.output import echo_json
 from clinicenv.files import InputError
-from clinicenv.runs.compared import differences, load, shared_arms, tables
+from clinicenv.report.tables import print_notes
+from clinicenv.runs.arms import SETTINGS
+from clinicenv.runs.compared import differences, load, naming, tables, took
+from clinicenv.runs.quality import quality
 from clinicenv.score.marks import BINARY, LOWER_IS_BETTER, MARKS
 
 
@@ -20,7 +23,7 @@ from clinicenv.score.marks import BINARY, LOWER_IS_BETTER, MARKS
     "--mark", type=click.Choice(MARKS), default="correct", show_default=True, help="What is compared."
 )
 @click.option("--reference", metavar="ARM", help="The arm that the others are compared with.  [the best]")
-@click.option("--by", type=click.Choice(list(BY)), help="A comparison for each value of this.")
+@click.option("--by", type=click.Choice([*BY, *SETTINGS]), help="A comparison for each value of this.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--cut-off", metavar="N,N", help="What would be diagnosed after so many turns, e.g. 2,5,10.")
 @click.option("--diagnosed-by", multiple=True, metavar="A", help="What doctor A diagnoses from the talks.")
@@ -42,6 +45,7 @@ def compare(
 
     Consultations that broke count nowhere. Perturbed cases are left out.
     """
+    from clinicenv.report import patients
     from clinicenv.report.comparison import print_comparison
     from clinicenv.score.comparison import compare as compared
 
@@ -53,11 +57,12 @@ def compare(
         click.echo(f"clinicenv: {warning}", err=True)
     if cut_off or diagnosed_by:
         return cutoffs(loaded, turns_of(cut_off), diagnosed_by, form)
-    arms = {run.name(arm, shared_arms(loaded)) for run in loaded for arm in run.arms()}
+    name = naming(loaded, BY.get(by, by) if by else None)
+    arms = {name(run, result)[1] for run in loaded for result in run.results}
     if reference is not None and reference not in arms:
         raise InputError(f"no arm is called `{reference}`; there are: {', '.join(sorted(arms))}")
     found = []
-    for value, table in tables(loaded, mark, BY[by] if by else None).items():
+    for value, table in tables(loaded, mark, name).items():
         if reference is not None and reference not in table:
             click.echo(f"clinicenv: {value or mark}: `{reference}` has no value here", err=True)
             continue
@@ -65,14 +70,19 @@ def compare(
             click.echo(f"clinicenv: no value of {mark} for {', '.join(missing)}", err=True)
         try:
             lower = mark in LOWER_IS_BETTER
-            found.append((value, compared(table, mark, mark in BINARY, reference, seed, lower)))
+            made = compared(table, mark, mark in BINARY, reference, seed, lower)
+            found.append((value, made, took(loaded, table, value, name)))
         except ValueError as e:
             click.echo(f"clinicenv: {f'{value}: ' if value else ''}{e}", err=True)
+    played = {run.label: quality(run.store, run.results) for run in loaded}
     if form == "json":
-        echo_json({"warnings": warnings, "comparisons": [{"of": v, **asdict(c)} for v, c in found]})
+        of = {label: patients.as_data(each) for label, each in played.items()}
+        compared_ = [{"of": v, **asdict(c), "took": took_} for v, c, took_ in found]
+        echo_json({"warnings": warnings, "comparisons": compared_, "patients": of})
         return 0
-    for value, comparison in found:
+    for value, comparison, took_ in found:
         if value:
             click.echo(f"\n{value}")
-        print_comparison(comparison, form, sys.stdout)
+        print_comparison(comparison, took_, form, sys.stdout)
+    print_notes([line for each in played.values() for line in patients.lines(each)], form, sys.stdout)
     return 0 if found else 2

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
+from clinicenv.runs.quality import quality
 from clinicenv.runs.results import ResultLine
 from clinicenv.runs.store import Store
 from clinicenv.scenario import Scenario
@@ -24,9 +25,12 @@ BY: dict[str, Callable[[Scenario], str]] = {
 
 def data_of(store: Store, results: Sequence[ResultLine], by: str | None = None) -> dict[str, Any]:
     """The tables as JSON data."""
+    from clinicenv.report import patients
+
     plain = [r for r in results if not r.perturbed]
     return {
         "arms": [asdict(row) for row in rows_of(store, plain, by)],
+        "patients": patients.as_data(quality(store, results)),
         "pairs": [asdict(row) for row in pairs.summarise(plain)],
         "robustness": [asdict(row) for row in _robustness(store, results)],
     }
@@ -34,12 +38,15 @@ def data_of(store: Store, results: Sequence[ResultLine], by: str | None = None) 
 
 def print_outcome(store: Store, results: Sequence[ResultLine], stream: TextIO, by: str | None = None) -> None:
     """The tables for a person."""
+    from clinicenv.report import patients
     from clinicenv.report.pairs import print_pairs
     from clinicenv.report.robustness import print_robustness
     from clinicenv.report.terminal import print_summary
 
     plain = [r for r in results if not r.perturbed]
     print_summary(rows_of(store, plain, by), stream)
+    for line in patients.lines(quality(store, results)):
+        print(line, file=stream)
     print_pairs(pairs.summarise(plain), stream)
     print_robustness(_robustness(store, results), stream)
 

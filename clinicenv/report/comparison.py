@@ -1,6 +1,6 @@
 """A comparison of doctors as a table for people, papers and programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from clinicenv.files import printable
@@ -8,10 +8,15 @@ from clinicenv.report.tables import print_notes, print_rows
 from clinicenv.score.comparison import ComparedRow, Comparison
 from clinicenv.score.marks import BINARY, SHARES
 
-COLUMNS = ("doctor", "n", "mean", "95 %", "rank", "difference", "its 95 %", "p", "q", "all right")
+COLUMNS = (
+    "doctor", "n", "mean", "95 %", "rank", "difference", "its 95 %", "p", "q", "all right", "turns", "cost",
+)  # fmt: skip
+
+Took = Mapping[str, tuple[float, float]]
+"""arm -> mean turns and cost of its consultations"""
 
 
-def cells(comparison: Comparison, row: ComparedRow) -> tuple[str, ...]:
+def cells(comparison: Comparison, row: ComparedRow, took: Took | None = None) -> tuple[str, ...]:
     """The row's cells in words; shares as percentages."""
     show = _percent if comparison.mark in BINARY | SHARES else _plain
     signed = _signed_percent if show is _percent else _signed
@@ -28,6 +33,7 @@ def cells(comparison: Comparison, row: ComparedRow) -> tuple[str, ...]:
         "" if row.p is None else _p(row.p),
         "" if row.q is None else _p(row.q),
         "" if row.all_k is None else f"{_percent(row.all_k)} of {comparison.repeats}",
+        *((f"{took[row.arm][0]:.1f}", f"${took[row.arm][1]:,.0f}") if took else ("", "")),
     )
 
 
@@ -57,11 +63,18 @@ def notes(comparison: Comparison) -> list[str]:
     return found
 
 
-def print_comparison(comparison: Comparison, form: str, stream: TextIO) -> None:
-    """The table in one of `FORMS`, with its notes; a column in which nothing stands is left out."""
-    rows = [cells(comparison, row) for row in comparison.rows]
-    kept = [n for n in range(len(COLUMNS)) if any(row[n] for row in rows)]
-    print_rows([COLUMNS[n] for n in kept], [[row[n] for n in kept] for row in rows], form, stream)
+def tabled(
+    comparison: Comparison, took: Took | None = None, whole: bool = False
+) -> tuple[list[str], list[list[str]]]:
+    """The columns and the rows; a column in which nothing stands is left out unless `whole`."""
+    rows = [cells(comparison, row, took) for row in comparison.rows]
+    kept = [n for n in range(len(COLUMNS)) if whole or any(row[n] for row in rows)]
+    return [COLUMNS[n] for n in kept], [[row[n] for n in kept] for row in rows]
+
+
+def print_comparison(comparison: Comparison, took: Took, form: str, stream: TextIO) -> None:
+    """The table in one of `FORMS`, with its notes."""
+    print_rows(*tabled(comparison, took, whole=form == "csv"), form, stream)
     print_notes(notes(comparison), form, stream)
 
 

@@ -162,12 +162,7 @@ def paired(arms: Arms) -> list[Table]:
     """The paired differences of each mark that the arms are compared on."""
     names = {"correct": "Differences in what is right", "score": "Differences in the score"}
     return [
-        Table(
-            names[mark],
-            compared_words.COLUMNS,
-            [tuple(compared_words.cells(c, row)) for row in c.rows],
-            compared_words.notes(c),
-        )
+        Table(names[mark], *compared_words.tabled(c), compared_words.notes(c))
         for mark, c in arms.comparisons.items()
     ]
 

@@ -1,11 +1,14 @@
 """Several runs side by side: names of arms, values of a mark, and what else sets the arms apart."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from clinicenv.events import Header
 from clinicenv.files import InputError
+from clinicenv.runs.arms import divided
 from clinicenv.runs.results import ResultLine, seat_name
 from clinicenv.runs.scoring import scored
 from clinicenv.runs.store import Store
@@ -75,17 +78,50 @@ def shared_arms(runs: Sequence[Run]) -> set[str]:
     return twice
 
 
-def tables(runs: Sequence[Run], mark: str, by: Callable[[Scenario], str] | None = None) -> dict[str, Table]:
-    """The values of a mark, for each value of `by` (empty where there is no `by`)."""
+By = Callable[[Scenario], str] | str | None
+"""What a comparison is divided by: something of the scenario, or a setting (`runs.arms.SETTINGS`)."""
+
+Names = Callable[[Run, ResultLine], tuple[str, str]]
+"""The value of what is divided by, and the name of the arm."""
+
+
+def naming(runs: Sequence[Run], by: By) -> Names:
+    """How each consultation is called; the value is empty where nothing is divided."""
     shared = shared_arms(runs)
+    if isinstance(by, str):
+        return _by_setting(runs, by)
+    values = {run.label: {s.id: by(s) for s in run.store.scenarios()} if by else {} for run in runs}
+    return lambda run, result: (
+        values[run.label].get(result.scenario, ""),
+        run.name(result.arm, shared),
+    )
+
+
+def _by_setting(runs: Sequence[Run], setting: str) -> Names:
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for run in runs:
+        for arm in run.arms():
+            first = next(r for r in run.results if r.arm == arm)
+            header = run.store.trajectory(first.key).header
+            found[run.label, arm] = divided(header, setting)
+    twice = Counter(named for _, named in {(label, named) for (label, _), named in found.items()})
+
+    def name(run: Run, result: ResultLine) -> tuple[str, str]:
+        value, arm = found[run.label, result.arm]
+        return value, f"{arm} [{run.label}]" if twice[value, arm] > 1 else arm
+
+    return name
+
+
+def tables(runs: Sequence[Run], mark: str, name: Names) -> dict[str, Table]:
+    """The values of a mark, for each value of what is divided by."""
     found: dict[str, Table] = {}
     for run in runs:
-        values = {s.id: by(s) for s in run.store.scenarios()} if by else {}
         for result, number in _numbers(run, mark):
             if number is not None:
-                table = found.setdefault(values.get(result.scenario, ""), {})
-                arm = table.setdefault(run.name(result.arm, shared), {})
-                arm.setdefault(result.scenario, []).append(float(number))
+                value, arm = name(run, result)
+                of = found.setdefault(value, {}).setdefault(arm, {})
+                of.setdefault(result.scenario, []).append(float(number))
     return dict(sorted(found.items()))
 
 
@@ -94,6 +130,17 @@ def _numbers(run: Run, mark: str) -> Iterable[tuple[ResultLine, float | None]]:
     if mark == "correct":  # the result lines have it: no trajectory need be read
         return ((r, r.marks["correct"]) for r in done)
     return ((r, marks.get(mark)) for r, marks in scored(run.store, done))
+
+
+def took(runs: Sequence[Run], table: Table, value: str, name: Names) -> dict[str, tuple[float, float]]:
+    """The mean turns and cost (illustrative dollars) of each arm on the scenarios of a table."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for run in runs:
+        for r in run.results:
+            of, arm = name(run, r)
+            if r.status != "error" and of == value and r.scenario in table.get(arm, {}):
+                found.setdefault(arm, []).append((r.turns, r.cost))
+    return {arm: (fmean(t for t, _ in of), fmean(c for _, c in of)) for arm, of in found.items()}
 
 
 def differences(runs: Sequence[Run]) -> list[str]:
@@ -110,7 +157,7 @@ def differences(runs: Sequence[Run]) -> list[str]:
             found.setdefault(what, {}).setdefault(value, []).append(arm)
     return [
         f"the doctors differ in {what}, so a difference may come from that: "
-        + "; ".join(f"{value} ({', '.join(arms)})" for value, arms in values.items())
+        + "; ".join(f"{value} ({' | '.join(arms)})" for value, arms in values.items())
         for what, values in found.items()
         if len(values) > 1
     ]

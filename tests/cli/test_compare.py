@@ -87,6 +87,7 @@ def test_doctors_are_compared_in_every_format(capsys: pytest.CaptureFixture[str]
     rows = list(csv.reader(io.StringIO(run(capsys, "compare", first, "--format", "csv")[1])))
     assert rows[0] == [
         "doctor", "n", "mean", "95 %", "rank", "difference", "its 95 %", "p", "q", "all right",
+            "turns", "cost",
     ]  # fmt: skip
     assert "| scripted | 8 x 2 |" in run(capsys, "compare", first, "--format", "md")[1]
     assert r"95 \%" in run(capsys, "compare", first, "--format", "latex")[1]
@@ -116,7 +117,9 @@ def test_runs_that_differ_in_more_than_the_doctor_are_said_to(
     assert run(capsys, "run", "--doctor", "scripted", *CHEST, "--seed", 5, "--out", other)[0] == 0
     code, out, err = run(capsys, "compare", first, other)
     assert code == 0
-    assert "the doctors differ in the seed, so a difference may come from that: 0 (guess, scripted); 5" in err
+    assert (
+        "the doctors differ in the seed, so a difference may come from that: 0 (guess | scripted); 5" in err
+    )
     same = tmp_path / "same"
     shutil.copytree(first, same)
     _, out, err = run(capsys, "compare", first, same)
@@ -277,3 +280,51 @@ def test_a_narrow_terminal_cuts_off_no_name_and_no_figure() -> None:
     console.print(table(COLUMNS, [cells], figures=True))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(part in shown for cell in cells for part in cell.split())
+
+
+def test_a_comparison_is_divided_by_any_setting_of_the_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "scenarios: group:sharp-chest-pain\ncast: {doctor: [bayes, guess]}\nseed: [0, 1]\n"
+        "limits: {max_turns: [3, 10]}\nimages: [{route: report}, {route: auto}]\n"
+    )
+    folder = tmp_path / "run"
+    assert run(capsys, "run", spec, "--out", folder)[0] == 0
+
+    def named(by: str) -> dict[str, set[str]]:
+        found = json.loads(run(capsys, "compare", folder, "--by", by, "--format", "json")[1])["comparisons"]
+        return {c["of"]: {row["arm"] for row in c["rows"]} for c in found}
+
+    limits = named("limits")
+    assert set(limits) == {"max_turns 3", "max_turns 10"}
+    assert limits["max_turns 3"] == limits["max_turns 10"]
+    assert {arm.partition(",")[0] for arm in limits["max_turns 3"]} == {"bayes", "guess"}
+    assert set(named("seed")) == {"0", "1"}
+    assert named("seed")["0"] == named("seed")["1"]
+    doctors = named("doctor")
+    assert doctors["bayes"] == doctors["guess"]
+    assert len(doctors["bayes"]) == 8
+    images = named("images")
+    assert set(images) == {"request, report", "request, auto"}
+    assert images["request, report"] == images["request, auto"]
+    assert set(named("profile")) == {"default"}
+    assert named("patient")["scripted"] == named("moderator")["none"]
+    table = json.loads(run(capsys, "compare", folder, "--by", "limits", "--format", "json")[1])["comparisons"]
+    turns = {c["of"]: dict(c["took"])["bayes"][0] for c in table}
+    assert turns["max_turns 3"] == 3 < turns["max_turns 10"]
+
+
+def test_no_doctors_score_stands_without_how_the_patient_was_played(
+    capsys: pytest.CaptureFixture[str], first: Path
+) -> None:
+    for verb in ("show", "compare"):
+        out = run(capsys, verb, first)[1]
+        assert re.search(
+            r"patient scripted, [\d,]+ replies: leaks of the answer 0, of guarded facts 0, ", out
+        )
+    data = json.loads(run(capsys, "show", first, "--json")[1])["patients"]
+    assert data["looked_at"] == data["of"] == 32
+    assert data["by"]["scripted"]["asked"] >= data["by"]["scripted"]["told"] > 0
+    assert set(data["by"]["scripted"]["slips"].values()) == {0}

@@ -1,0 +1,38 @@
+"""How well patients were played, in a line each."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from clinicenv.files import printable
+from clinicenv.runs.quality import Quality
+from clinicenv.score.marks import INVENTED
+from clinicenv.score.patient import KINDS
+
+
+def lines(found: Quality) -> Iterator[str]:
+    """A sentence for each patient; a doctor's score is as good as its patient."""
+    some = f" in {found.looked_at:,} of {found.of:,} consultations" if found.looked_at < found.of else ""
+    for name, marks in found.patients.items():
+        leaks, early = marks.count("answer leak"), marks.count("premature")
+        invented = sum(marks.count(kind) for kind in INVENTED)
+        missed = f"missed {(marks.asked - marks.told) / marks.asked:.1%} of" if marks.asked else "of"
+        yield (
+            f"patient {printable(name)}, {marks.replies:,} replies{some}: leaks of the answer {leaks}, of"
+            f" guarded facts {early}, invented or contradicted {invented}, {missed} {marks.asked:,} questions"
+        )
+
+
+def as_data(found: Quality) -> dict[str, Any]:
+    """The same as JSON data."""
+    patients = {
+        name: {
+            "replies": m.replies,
+            "asked": m.asked,
+            "told": m.told,
+            "deferred": m.deferred,
+            "volunteered": m.volunteered,
+            "slips": {kind: m.count(kind) for kind in KINDS},
+        }
+        for name, m in found.patients.items()
+    }
+    return {"looked_at": found.looked_at, "of": found.of, "by": patients}
