@@ -11,6 +11,8 @@ from clinicenv.score.patient import KINDS
 
 def lines(found: Quality) -> Iterator[str]:
     """A sentence for each patient; a doctor's score is as good as its patient."""
+    if found.unknown:
+        yield f"how the patient was played is unknown: {printable(found.unknown)}"
     some = f" in {found.looked_at:,} of {found.of:,} consultations" if found.looked_at < found.of else ""
     for name, marks in found.patients.items():
         leaks, early = marks.count("answer leak"), marks.count("premature")
@@ -35,4 +37,4 @@ def as_data(found: Quality) -> dict[str, Any]:
         }
         for name, m in found.patients.items()
     }
-    return {"looked_at": found.looked_at, "of": found.of, "by": patients}
+    return {"looked_at": found.looked_at, "of": found.of, "by": patients, "unknown": found.unknown}

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from clinicenv.events import Trajectory
+from clinicenv.files import InputError
 from clinicenv.runs.results import ResultLine, seat_name
 from clinicenv.runs.scoring import each
 from clinicenv.runs.store import Store
@@ -22,6 +24,8 @@ class Quality:
     looked_at: int
     of: int
     """consultations that ended"""
+    unknown: str = ""
+    """why nothing is known, e.g. that a scenario is gone from the run's folder; usually empty"""
 
 
 def quality(store: Store, results: Sequence[ResultLine]) -> Quality:
@@ -29,9 +33,13 @@ def quality(store: Store, results: Sequence[ResultLine]) -> Quality:
     ended = sorted(r.key for r in results if r.status != "error")
     keys = ended[:: -(-len(ended) // MOST)] if ended else []
     found: dict[str, PatientMarks] = {}
-    for name, marks in each(store, keys, played):
-        if marks.replies:
-            found[name] = found.get(name, PatientMarks()) + marks
+    try:
+        for name, marks in each(store, keys, played):
+            if marks.replies:
+                found[name] = found.get(name, PatientMarks()) + marks
+    except InputError as e:  # the doctors' results can be shown all the same
+        where = f"{Path(e.file).name} " if e.file else ""
+        return Quality({}, 0, len(ended), where + e.what)
     return Quality({name: found[name] for name in sorted(found)}, len(keys), len(ended))
 
 
