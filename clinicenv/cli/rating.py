@@ -12,7 +12,7 @@ from clinicenv.cli.walk import walk
 from clinicenv.files import InputError, printable
 from clinicenv.models.names import ModelName
 from clinicenv.report import ratings as shown
-from clinicenv.runs.rating import rate_by_model, rate_by_rule
+from clinicenv.runs.rating import rate_by_model, rate_by_rule, rated_by_moderators
 from clinicenv.runs.ratings import HUMAN, RULE, Rater, Ratings, kept, nearness, person, read
 from clinicenv.runs.results import ResultLine
 from clinicenv.runs.store import Store
@@ -130,6 +130,7 @@ def _pairs(
         for k in kept(rating.store)
         if k.rubric.hash == rating.rubric.hash and k.rater != rating.rater
     }
+    others |= rated_by_moderators(rating.store, rating.rubric, rating.keys)
     if rating.rater != RULE:
         others[RULE] = rate_by_rule(rating.store, rating.rubric, rating.keys)
     wanted = set(rating.keys)

@@ -50,7 +50,7 @@ def walk(store: Store, rubric: Rubric, rater: Rater, keys: Sequence[str]) -> Non
     rule = rate_by_rule(store, rubric, keys)
     with keeping(store.folder, rubric, rater) as keep:
         known = read(store.folder, rubric, rater)
-        if all(axis.rank for axis in rubric.axes):
+        if rubric.of_ranks:
             groups: Iterable[list[Item]] = [_diagnoses(store, rubric, rule, known)]
         else:
             groups = _consultations(store, rubric, keys, known)

@@ -21,6 +21,7 @@ MEANINGS = {
     "must_not_miss": "dangerous diagnoses that were ruled out or named",
     "management": "the authors' steps that the plan has",
     "harm": "harm of what the plan has and must not have, 1 to 3 each",
+    "veto": "the plan could do grave harm, so the whole counts for nothing",
     "safety_net": "the patient was told when to come back",
     "communication": "good acts of talk, halved for each kind of bad one",
     "questions": "things that were asked",

@@ -10,10 +10,11 @@ from clinicenv.models import loop
 from clinicenv.models.call import ModelError
 from clinicenv.models.gateway import Connection
 from clinicenv.runs.ratings import Keep, Rater, Ratings, by_rule, keeping, read, unrated
+from clinicenv.runs.results import seat_name
 from clinicenv.runs.scoring import each
 from clinicenv.runs.store import Store
 from clinicenv.scenario import Scenario
-from clinicenv.score.axes import rate
+from clinicenv.score.axes import moderated, rate
 from clinicenv.score.rater import ModelRater
 from clinicenv.score.rubric import Rubric
 
@@ -32,6 +33,17 @@ def rate_by_rule(store: Store, rubric: Rubric, keys: Sequence[str]) -> dict[str,
                 keep(key, ratings)
                 known[key] = ratings
     return {key: known[key] for key in keys}
+
+
+def rated_by_moderators(store: Store, rubric: Rubric, keys: Sequence[str]) -> dict[str, dict[str, Ratings]]:
+    """What moderators said in these consultations, by who they were; for rubrics of ranks only."""
+    found: dict[str, dict[str, Ratings]] = {}
+    for key in keys if rubric.of_ranks else ():
+        trajectory = store.trajectory(key)
+        if said := moderated(rubric, trajectory):
+            name = f"moderator {seat_name(trajectory.header.cast['moderator'])}"
+            found.setdefault(name, {})[key] = said
+    return found
 
 
 @dataclass(slots=True)

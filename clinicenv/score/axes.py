@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clinicenv.events import Trajectory
+from clinicenv.events import Judge, Trajectory
 from clinicenv.scenario import Scenario
 from clinicenv.score.axis_rules import OF_A_DIAGNOSIS, RULES, Evidence
 from clinicenv.score.rubric import Axis, Rubric, Scale
@@ -43,6 +43,20 @@ def rate(rubric: Rubric, scenario: Scenario, trajectory: Trajectory) -> dict[str
     person, and so is a diagnosis on which the rule is undecided."""
     evidence = Evidence(scenario, trajectory)
     return {rated.axis: rated for axis in rubric.axes for rated in _rated(rubric.scale(axis), axis, evidence)}
+
+
+def moderated(rubric: Rubric, trajectory: Trajectory) -> dict[str, Rated]:
+    """What a moderator in the consultation said of each diagnosis, as the best and the worst option."""
+    judged = next((e for e in reversed(trajectory.events) if isinstance(e.what, Judge)), None)
+    if judged is None:
+        return {}
+    said = dict(enumerate(judged.what.verdicts, 1))  # type: ignore[union-attr]
+    found = {}
+    for axis in rubric.axes:
+        worst, *_, best = rubric.scale(axis).places
+        option = best if said.get(axis.rank or 0) == "same" else worst
+        found[axis.id] = Rated(axis.id, option if axis.rank in said else None, None, (judged.n,))
+    return found
 
 
 def _rated(scale: Scale, axis: Axis, evidence: Evidence) -> Iterator[Rated]:

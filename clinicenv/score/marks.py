@@ -20,7 +20,7 @@ PATIENT = ("patient_leaks", "patient_invented", "patient_missed")
 """How well the patient was played: leaks of the answer and of what was still guarded; findings invented,
 contradicted or told in place of others; share of the questions that it could have answered but did not."""
 
-BINARY = frozenset({"correct", "undecided", "no_diagnosis", *(f"top_{k}" for k in TOP)})
+BINARY = frozenset({"correct", "undecided", "no_diagnosis", "veto", *(f"top_{k}" for k in TOP)})
 """Marks that are yes or no."""
 
 SHARES = frozenset({
@@ -30,8 +30,8 @@ SHARES = frozenset({
 """Marks that lie between 0 and 1."""
 
 LOWER_IS_BETTER = frozenset({
-    "rank", "undecided", "no_diagnosis", "low_value", "harmful", "harm", "questions", "repeats", "turns",
-    "minutes", "tests", "cost", *PATIENT,
+    "rank", "undecided", "no_diagnosis", "low_value", "harmful", "harm", "veto", "questions", "repeats",
+    "turns", "minutes", "tests", "cost", *PATIENT,
 })  # fmt: skip
 
 OF_A_WORK_UP = frozenset(PROCESS) - {

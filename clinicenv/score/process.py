@@ -52,6 +52,8 @@ class Process:
     """share of the authors' immediate steps, treatments and referrals that the plan has in words"""
     harm: Mark
     """sum of the harm (1 to 3) of what the plan has and must not have"""
+    veto: Mark
+    """1 if some of that is of grave harm (3): the whole consultation then counts for nothing"""
     safety_net: Mark
     """1 if the patient was told when to come back, or the plan says so"""
     communication: Mark
@@ -80,6 +82,7 @@ def process(scenario: Scenario, trajectory: Trajectory) -> Process:
     done = {i: e.n for e in reversed(trajectory.of(Report)) for r in e.what.results for i in r.ids}  # type: ignore[union-attr]
     acts = {act: n for n, h in reversed(heard) for act in h.acts}
     final = next((e for e in reversed(trajectory.events) if isinstance(e.what, Diagnose)), None)
+    avoidable = _not_avoided(scenario, final)
     return Process(
         history=_weighed(scenario, told),
         history_asked=_weighed(scenario, asked),
@@ -90,7 +93,8 @@ def process(scenario: Scenario, trajectory: Trajectory) -> Process:
         harmful=_count([i for i, use in _uses(scenario) if use == "harmful"], done),
         must_not_miss=_dangers(scenario, done, final),
         management=_planned(scenario, final),
-        harm=_harm(scenario, final),
+        harm=_harm(avoidable, final),
+        veto=_harm([1.0] if GRAVE in avoidable else [], final),
         safety_net=_safety_net(acts, final),
         communication=_talk(acts, asked),
         questions=Mark(sum(len(h.probes) for _, h in heard)),
@@ -234,6 +238,9 @@ _BESIDE = re.compile(
 )
 """What is said beside the thing that must be avoided: when, for whom, why."""
 
+_ANY = frozenset({"treatment", "therapy", "drug", "medicine", "test", "management"})
+"""Words that name nothing in particular."""
+
 _AFTER = re.compile(
     r"\b(?:contraindicated|harmful|ruled out|unnecessary"
     r"|(?:not|never) (?:be )?(?:indicated|needed|given|used))\b",
@@ -241,27 +248,32 @@ _AFTER = re.compile(
 )
 
 
-def _harm(scenario: Scenario, final: Event | None) -> Mark:
-    """What must be avoided counts where a sentence of the plan names it and does not advise against it."""
-    if final is None:
-        return Mark(0)
-    said = said_in(_parts(final))
-    met = [
-        a
+GRAVE = 3
+"""Harm that a veto stands on."""
+
+
+def _not_avoided(scenario: Scenario, final: Event | None) -> list[float]:
+    """The harm of each thing to be avoided that a sentence of the plan names and does not advise against."""
+    said = said_in(_parts(final)) if final else []
+    return [
+        a.harm
         for a in scenario.plan.avoid
         if any(_advised(s, words) for words in _avoided(scenario, a.item) for s in said)
     ]
-    return Mark(sum(a.harm for a in met), 1, (final.n,) if met else ())
+
+
+def _harm(harms: Sequence[float], final: Event | None) -> Mark:
+    return Mark(sum(harms), 1, (final.n,) if final and harms else ())
 
 
 @lru_cache(maxsize=4096)
 def _avoided(scenario: Scenario, item: str) -> tuple[frozenset[str], ...]:
     """The telling words of each thing that an item names, without what stands beside it; with that, where the
-    authors' own plan has the thing at another time or for another reason."""
-    bare = _BESIDE.sub("", item).strip()
+    thing is any treatment, or the authors' own plan has it at another time or for another reason."""
+    bare, plan = _BESIDE.sub("", item).strip(), scenario.plan
     things = [words for part in re.split(r"\bor\b|,|/", bare) if (words := telling(part))]
-    own = telling(" ".join((*scenario.plan.immediate, *scenario.plan.treatment, *scenario.plan.referral)))
-    return tuple(words for words in things if not words <= own) or (telling(item),)
+    own = telling(" ".join((*plan.immediate, *plan.investigations, *plan.treatment, *plan.referral)))
+    return tuple(words for words in things if not words <= own | _ANY) or (telling(item),)
 
 
 def _advised(said: Said, words: frozenset[str]) -> bool:

@@ -108,6 +108,11 @@ class Rubric(Part):
     def scale(self, axis: Axis) -> Scale:
         return self.scales[axis.scale]
 
+    @property
+    def of_ranks(self) -> bool:
+        """Whether all of it is about the diagnoses of a ranked list."""
+        return all(axis.rank for axis in self.axes)
+
     @cached_property
     def hash(self) -> str:
         """16 hex digits that change whenever the content does."""

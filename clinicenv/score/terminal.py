@@ -2,9 +2,9 @@
 
 Weights: 0.40 diagnosis, 0.20 history, 0.10 examination, 0.10 investigations, 0.10 management, 0.10
 communication; taken off: harm of the plan (0.1 for each grade), each harmful test 0.1, a dangerous diagnosis
-that nothing addresses 0.2. What a scenario has nothing of gives its weight to the others in proportion. These
-are the project's own choice. A `communicate` scenario's score is its goals (0.8) and communication (0.2), a
-question's the answer.
+that nothing addresses 0.2. A plan that could do grave harm has a veto: the score is 0. What a scenario has
+nothing of gives its weight to the others in proportion. These are the project's own choice. A `communicate`
+scenario's score is its goals (0.8) and communication (0.2), a question's the answer.
 """
 
 from dataclasses import dataclass, field
@@ -48,7 +48,8 @@ def terminal(scenario: Scenario, trajectory: Trajectory, marks: Process | None =
     whole = sum(weights.values())
     gained = sum(parts[name] * weight for name, weight in weights.items()) / whole if whole else 0.0
     taken = _taken_off(marks) if scenario.task == "diagnose" else {}
-    score = min(max(gained - sum(taken.values()), 0.0), 1.0)
+    vetoed = scenario.task == "diagnose" and marks.veto.value
+    score = 0.0 if vetoed else min(max(gained - sum(taken.values()), 0.0), 1.0)
     outcome = trajectory.outcome
     net = score - PER_TURN * outcome.turns - PER_THOUSAND * outcome.cost / 1000
     return Terminal(score, net, parts, taken)

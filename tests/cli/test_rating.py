@@ -319,3 +319,24 @@ def test_stations_get_their_pass_mark_once_somebody_gave_global_ratings(
     code, _, err = clinicenv(capsys, monkeypatch, "score", folder, "--stations", "--rater", "human")
     assert code == 2
     assert f"who did: {name}" in err
+
+
+def test_a_moderator_in_the_run_stands_beside_the_rule(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+
+    def first_is_it(messages: Messages) -> Answer:
+        listed = re.findall(r"^(\d+)\. ", messages[-1]["content"], re.M)
+        return "\n".join(f"{n}. {'same' if n == '1' else 'different'}" for n in listed)
+
+    with serving(first_is_it) as server:
+        name = f"openai:judge@{server.url}"
+        seats = ("--doctor", "bayes", "--moderator", name, "--scenarios", CASES)
+        assert call(["run", *seats, "--out", str(folder)]) == 0
+    capsys.readouterr()
+    _, out, _ = clinicenv(capsys, monkeypatch, "score", folder, "--rubric", "diagnosis-10", "--json")
+    (pair,) = json.loads(out)["agreement"]
+    assert pair["raters"] == ["rule", f"moderator {name}"]
+    assert pair["axes"]["rank_1"]["n"] > 0
+    assert pair["axes"]["rank_1"]["side"] == 1  # bayes is right first in these, and the moderator says so

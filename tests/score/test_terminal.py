@@ -135,7 +135,12 @@ def test_harm_is_taken_off_and_advice_against_it_is_not() -> None:
     assert harmful.taken_off["harm"] == pytest.approx(0.3)
     warned = terminal(CASE, played(Diagnose(RIGHT.differential, Plan(treatment="no thrombolysis"))))
     assert "harm" not in warned.taken_off
-    assert harmful.score < warned.score
+    assert harmful.score == 0 < warned.score  # grave harm has a veto
+    lesser = Diagnose(RIGHT.differential, Plan(treatment="thrombolysis at once"))
+    plan = CASE.plan.model_copy(
+        update={"avoid": tuple(a.model_copy(update={"harm": 1}) for a in CASE.plan.avoid)}
+    )
+    assert 0 < terminal(CASE.changed(plan=plan), played(lesser)).score < warned.score
 
 
 def test_a_danger_is_addressed_by_a_test_or_by_name() -> None:
