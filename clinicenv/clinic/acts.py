@@ -38,7 +38,7 @@ def find_acts(
         if asking:
             known.append(_form(text, tokens, probes))
     whole = ", ".join(text for text, _ in clauses).replace("\u2019", "'")
-    jargon = _has_jargon(whole) or ("jargon" in known and not _glosses()["any"].search(whole))
+    jargon = has_jargon(whole) or ("jargon" in known and not _glosses()["any"].search(whole))
     leading = _leads(whole.lower(), any(asks), known)
     yield from (act for act in known if act not in ("jargon", "leading"))
     yield from (act for act, found in (("jargon", jargon), ("leading", leading)) if found)
@@ -262,7 +262,7 @@ def _glosses() -> dict[str, re.Pattern[str]]:
     return dict(zip(("any", "before", "after"), compiled, strict=True))
 
 
-def _has_jargon(text: str) -> bool:
+def has_jargon(text: str) -> bool:
     """Whether a sentence has a word that only clinicians use, and does not say what it means."""
     terms = [] if text.isupper() else [m for m in re.finditer(r"[^\W_]+", text) if _is_jargon(m[0])]
     before, after = _glosses()["before"], _glosses()["after"]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from clinicenv.events import Answer, Ended, Failed, Report, Trajectory, Verdict
@@ -87,9 +87,7 @@ def consulted(scenario: Scenario, trajectory: Trajectory) -> Consulted:
         state=state,
         marks=marks,
         patient=seat_name(header.cast.get("patient", {})),
-        replies=PatientMarks(
-            replies.replies, replies.asked, replies.told, replies.deferred, replies.volunteered
-        ),
+        replies=replace(replies, slips=()),
         slips={kind: n for kind in KINDS if (n := replies.count(kind))},
         sources=dict(Counter(r.source for r in results)),
         failed=(failed.role.value, failed.cause) if failed else None,

@@ -33,6 +33,7 @@ def as_data(found: Quality) -> dict[str, Any]:
             "told": m.told,
             "deferred": m.deferred,
             "volunteered": m.volunteered,
+            "jargon": m.jargon,
             "slips": {kind: m.count(kind) for kind in KINDS},
         }
         for name, m in found.patients.items()

@@ -28,6 +28,7 @@ def patients(arms: Arms) -> Table:
         line("answered", "with one of these facts", lambda a: share(sums[a].told, sums[a].asked)),
         line("deferred", "answered with no fact at all", lambda a: share(sums[a].deferred, sums[a].asked)),
         line("volunteered", "facts told that nothing had asked for", lambda a: _each(sums[a])),
+        line("jargon", "replies with a word of clinicians", lambda a: share(sums[a].jargon, sums[a].replies)),
         *((Cell(k, SLIPS[k]), *(share(slips[a][k], sums[a].replies) for a in arms.entries)) for k in KINDS),
     ]
     notes = [

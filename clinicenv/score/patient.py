@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
+from clinicenv.clinic.acts import has_jargon
 from clinicenv.clinic.answers import OPEN_INTENTS
 from clinicenv.clinic.lexicon import descendants, label, lexicon, mentions, parent
 from clinicenv.clinic.lint_text import names_answer
@@ -48,6 +49,8 @@ class PatientMarks:
     """of these, those that were answered with no fact at all"""
     volunteered: int = 0
     """facts told that nothing had asked for"""
+    jargon: int = 0
+    """replies with a word that only clinicians use"""
     slips: tuple[Slip, ...] = ()
 
     def __add__(self, other: "PatientMarks") -> "PatientMarks":
@@ -57,6 +60,7 @@ class PatientMarks:
             self.told + other.told,
             self.deferred + other.deferred,
             self.volunteered + other.volunteered,
+            self.jargon + other.jargon,
             self.slips + other.slips,
         )
 
@@ -82,6 +86,7 @@ def patient_marks(scenario: Scenario, trajectory: Trajectory) -> PatientMarks:
 
 _named = lru_cache(maxsize=1 << 16)(names_answer)
 _mentions = lru_cache(maxsize=1 << 16)(mentions)
+_jargon = lru_cache(maxsize=1 << 16)(has_jargon)
 """Scripted patients and doctors say the same lines again and again."""
 
 
@@ -125,6 +130,7 @@ class _Reading:
             told=told,
             deferred=len(probes) if not say.ids else 0,
             volunteered=0 if free else len(set(say.ids) - wanted),
+            jargon=int(_jargon(say.text)),
             slips=slips,
         )
         self.asked, self._heard = [], []

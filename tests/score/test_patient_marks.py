@@ -92,3 +92,9 @@ def test_a_patient_that_breaks_or_leaves_is_reported_by_part() -> None:
             return Leave("I'm off.") if turn.view.turn > 2 else super().act(turn)
 
     assert set(probed(CASE, Leaving()).failed) == {"diagnosis", "facts", "absent", "beside", "twice"}
+
+
+def test_a_patient_that_speaks_like_a_clinician_is_caught() -> None:
+    assert probed(CASE).whole.jargon == 0
+    spoilt = probed(CASE, Bad("I also have dyspnoea on exertion.")).whole
+    assert spoilt.jargon == spoilt.replies
