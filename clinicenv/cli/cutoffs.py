@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import click
@@ -17,8 +18,9 @@ from clinicenv.score.statistics import accuracy
 NOTE = (
     "Share of first diagnoses that are right, mean over scenarios, with its 95 % interval (Wilson, by"
     " scenario). A doctor gets the talk up to that turn and must diagnose at once; a talk that has not so"
-    " many turns counts as it ended. Who is good with another's talk reasons well; whose talk is good for"
-    " others asks well."
+    " many turns counts as it ended. Of a whole talk the doctor itself has what it diagnosed in it, perhaps"
+    " nothing; others get one turn after it. Who is good with another's talk reasons well; whose talk is good"
+    " for others asks well."
 )
 
 
@@ -32,7 +34,7 @@ class Line(NamedTuple):
 def turns_of(text: str | None) -> list[int]:
     """`2,5,10` as numbers; InputError where one is none."""
     try:
-        found = [int(part) for part in text.split(",")] if text else []
+        found = [] if text is None else [int(part) for part in text.split(",")]
     except ValueError:
         found = [0]
     if any(n < 1 for n in found):
@@ -44,6 +46,7 @@ def cutoffs(
     runs: Sequence[Run],
     turns: Sequence[int],
     by: Sequence[str],
+    warnings: Sequence[str],
     form: str,
 ) -> int:
     """The table. Exit 1 where a doctor could not be asked for some."""
@@ -68,7 +71,9 @@ def cutoffs(
         )
     lines = sorted({line for line, _ in found})
     if form == "json":
-        echo_json({"cutoffs": [_data(line, n, values) for (line, n), values in sorted(found.items())]})
+        rows = [_data(line, n, values) for (line, n), values in sorted(found.items())]
+        missing = [{**asdict(asked), "why": why} for asked, why in failed.items()]
+        echo_json({"warnings": list(warnings), "cutoffs": rows, "missing": missing})
     else:
         _print(lines, after, found, form)
     return int(bool(failed))

@@ -56,7 +56,7 @@ def rows_of(store: Store, results: Sequence[ResultLine], by: str | None) -> list
     if by is None:
         return summarise(results)
     values = {s.id: BY[by](s) for s in store.scenarios()}
-    return summarise(r._replace(arm=f"{r.arm}: {values[r.scenario]}") for r in results)
+    return summarise(r._replace(arm=f"{r.arm}: {values.get(r.scenario, 'unknown')}") for r in results)
 
 
 def _robustness(store: Store, results: Sequence[ResultLine]) -> list[robustness.RobustnessRow]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ from clinicenv.runs.ratings import HUMAN, RULE, Rater, Ratings, kept, nearness, 
 from clinicenv.runs.results import ResultLine
 from clinicenv.runs.store import Store
 from clinicenv.score.rubric import Rubric
+from clinicenv.score.statistics import need_stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,9 @@ def _by_model(rating: Rating) -> tuple[Rater, int]:
     from clinicenv.models.gateway import Gateway
     from clinicenv.score.summary import dollars
 
+    need_stats()  # for the agreement, before anything is paid for
     name = ModelName.parse(rating.rater)
-    for arm in _played_by(rating, str(name)):
+    for arm in _played_by(rating, name):
         click.echo(f"clinicenv: {name} plays the doctor `{printable(arm)}` and rates itself", err=True)
     rater, asked = rate_by_model(
         rating.store, rating.rubric, str(name), Gateway().model(name), rating.keys, _progress
@@ -113,12 +115,13 @@ def _progress(done: int, total: int) -> None:
         click.echo(f"clinicenv: rated {done} of {total}", err=True)
 
 
-def _played_by(rating: Rating, model: str) -> list[str]:
-    """The arms whose doctor is this model."""
+def _played_by(rating: Rating, model: ModelName) -> list[str]:
+    """The arms whose doctor is this model, wherever it was served."""
     first = {r.arm: r.key for r in reversed(rating.results)}
     headers = {arm: rating.store.trajectory(key).header for arm, key in first.items()}
     seats = {arm: h.cast.get("doctor", {}).get("agent", {}) for arm, h in headers.items()}
-    return sorted(arm for arm, agent in seats.items() if str(agent.get("model", "")) == model)
+    named = {arm: str(agent.get("model", "")).partition("@")[0] for arm, agent in seats.items()}
+    return sorted(arm for arm, name in named.items() if name == str(replace(model, url=None)))
 
 
 def _pairs(

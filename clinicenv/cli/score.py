@@ -51,11 +51,14 @@ def score(
     """
     store = Store.open(run)
     if stations:
-        if key or by or rubric:
+        if key or by or rubric is not None:
             raise InputError("--stations is of a whole run, and goes with --rater only")
         return examination(store, _finished(store), rater and rater_of(rater), as_json)
-    if rubric or rater:
-        return _rated(store, load_rubric(rubric or DIAGNOSIS), rater_of(rater), key, by, as_json)
+    if key and by:
+        raise InputError("--by divides a run's columns; leave it out for one consultation")
+    if rubric is not None or rater is not None:
+        axes = load_rubric(DIAGNOSIS if rubric is None else rubric)
+        return _rated(store, axes, rater_of(rater), key, by, as_json)
     if key:
         return _one(store, store.find(key), as_json)
     results = _finished(store)
@@ -81,7 +84,7 @@ def _finished(store: Store) -> list[ResultLine]:
 def _names(store: Store, results: list[ResultLine], by: str | None) -> dict[str, str]:
     """The column of each consultation, by key."""
     values = {s.id: BY[by](s) for s in store.scenarios()} if by else {}
-    return {r.key: f"{r.arm}: {values[r.scenario]}" if by else r.arm for r in results}
+    return {r.key: f"{r.arm}: {values.get(r.scenario, 'unknown')}" if by else r.arm for r in results}
 
 
 def _rated(store: Store, rubric: Rubric, rater: str, key: str | None, by: str | None, as_json: bool) -> int:

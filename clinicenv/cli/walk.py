@@ -14,15 +14,18 @@ from typing import Any
 
 import click
 
+from clinicenv.events import Trajectory
 from clinicenv.files import printable
 from clinicenv.runs.rating import rate_by_rule
 from clinicenv.runs.ratings import RULE, Keep, Kept, Rater, Ratings, keeping, kept, read, unrated
 from clinicenv.runs.store import Store
+from clinicenv.scenario import Scenario
 from clinicenv.score.axes import Rated, can_apply
 from clinicenv.score.material import material
-from clinicenv.score.rubric import Axis, Needs, Rubric
+from clinicenv.score.rubric import Axis, Rubric
 
 WIDTH = 96
+_FURTHER = "    "
 
 HELP = (
     "A number chooses an option, `n` says that the axis does not apply, an empty line skips, `b` goes back,"
@@ -51,9 +54,9 @@ def walk(store: Store, rubric: Rubric, rater: Rater, keys: Sequence[str]) -> Non
     with keeping(store.folder, rubric, rater) as keep:
         known = read(store.folder, rubric, rater)
         if rubric.of_ranks:
-            groups: Iterable[list[Item]] = [_diagnoses(store, rubric, rule, known)]
+            groups: Iterable[list[Item]] = [_diagnoses(store, rubric, rule, known, keep)]
         else:
-            groups = _consultations(store, rubric, keys, known)
+            groups = _consultations(store, rubric, keys, known, keep)
         _Talk(rubric, keep).through(groups)
 
 
@@ -61,25 +64,37 @@ def walk(store: Store, rubric: Rubric, rater: Rater, keys: Sequence[str]) -> Non
 
 
 def _consultations(
-    store: Store, rubric: Rubric, keys: Sequence[str], known: Mapping[str, Ratings]
+    store: Store, rubric: Rubric, keys: Sequence[str], known: Mapping[str, Ratings], keep: Keep
 ) -> Iterator[list[Item]]:
-    needs: set[Needs] = {need for axis in rubric.axes for need in axis.needs}
+    """The axes of each consultation: first those for which the talk is enough, last those with the answer."""
     left = unrated(rubric, known, keys)
     for n, key in enumerate(left, 1):
         trajectory = store.trajectory(key)
         scenario = store.scenario(trajectory.header.scenario_hash)
-        missing = [a for a in rubric.axes if a.id not in known.get(key, {})]
-        shown = material(rubric, needs, scenario, trajectory)
+        missing = _asked(rubric, scenario, trajectory, known.get(key, {}), keep)
         heading = f"Consultation {n} of {len(left)}"
-        items = [
-            Item(a, shown, ((key, a.id),), heading) for a in missing if can_apply(a, scenario, trajectory)
-        ]
+        items = []
+        kinds = {axis.needs for axis in missing}
+        for needs in sorted(kinds, key=lambda needs: ("answer_key" in needs, needs)):
+            shown = material(rubric, needs, scenario, trajectory)
+            items += [Item(a, shown, ((key, a.id),), heading) for a in missing if a.needs == needs]
         if items:
             yield items
 
 
+def _asked(
+    rubric: Rubric, scenario: Scenario, trajectory: Trajectory, known: Ratings, keep: Keep
+) -> list[Axis]:
+    """The axes that are still to be rated; that the others cannot apply is kept."""
+    left = [a for a in rubric.axes if a.id not in known]
+    asked = [a for a in left if can_apply(a, scenario, trajectory)]
+    if others := {a.id: Rated(a.id, None, None) for a in left if a not in asked}:
+        keep(trajectory.key, others)
+    return asked
+
+
 def _diagnoses(
-    store: Store, rubric: Rubric, rule: Mapping[str, Ratings], known: Mapping[str, Ratings]
+    store: Store, rubric: Rubric, rule: Mapping[str, Ratings], known: Mapping[str, Ratings], keep: Keep
 ) -> list[Item]:
     """Each diagnosis of each scenario once, in the order of what a person is needed for most."""
     others = [k for k in kept(store) if k.rubric.hash == rubric.hash and k.rater != RULE]
@@ -89,12 +104,11 @@ def _diagnoses(
         trajectory = store.trajectory(key)
         scenario = store.scenario(trajectory.header.scenario_hash)
         whole = material(rubric, ("differential", "answer_key"), scenario, trajectory)
-        for axis in rubric.axes:
-            if axis.id not in known.get(key, {}) and can_apply(axis, scenario, trajectory):
-                diagnosis = whole["differential"][(axis.rank or 1) - 1]
-                name = (scenario.hash, diagnosis.casefold())
-                asked.setdefault(name, []).append((key, axis))
-                shown[name] = {**whole, "differential": [diagnosis]}
+        for axis in _asked(rubric, scenario, trajectory, known.get(key, {}), keep):
+            diagnosis = whole["differential"][(axis.rank or 1) - 1]
+            name = (scenario.hash, diagnosis.casefold())
+            asked.setdefault(name, []).append((key, axis))
+            shown[name] = {**whole, "differential": [diagnosis]}
     need = {name: _need(rubric, targets, rule, others) for name, targets in asked.items()}
     order = sorted(asked, key=lambda name: (need[name], hashlib.sha256(repr(name).encode()).digest()))
     return [
@@ -135,23 +149,28 @@ class _Talk:
     def through(self, groups: Iterable[list[Item]]) -> None:
         self._print(HELP)
         for items in groups:
-            last: Mapping[str, Any] | None = None
+            before: Item | None = None
             at = 0
             while at < len(items):
-                if items[at].shown is not last:
-                    self._show(items[at])
-                    last = items[at].shown
+                self._show(items[at], before)
+                before = items[at]
                 step = self._ask(items[at])
                 if step is None:
                     return
                 at = max(at + step, 0)
 
-    def _show(self, item: Item) -> None:
-        self._print("", f"── {item.heading} ".ljust(WIDTH, "─"))
-        for line in item.shown.get("lines", ()):
-            self._print(f"[{line['line']}] {line['who']}: {line['text']}")
-        for name in ("differential", "plan", "answer_key"):
-            if value := item.shown.get(name):
+    def _show(self, item: Item, before: Item | None) -> None:
+        """What the item needs to be seen, as far as it was not seen with the one before."""
+        seen = before.shown if before and before.heading == item.heading else {}
+        if not seen:
+            self._print("", f"── {item.heading} ".ljust(WIDTH, "─"))
+        for name in ("lines", "differential", "plan", "answer_key"):
+            value = item.shown.get(name)
+            if not value or value == seen.get(name):
+                continue
+            if name == "lines":
+                self._print(*(f"[{line['line']}] {line['who']}: {line['text']}" for line in value))
+            else:
                 self._print(f"{name.replace('_', ' ')}: {_plain(value)}")
 
     def _ask(self, item: Item) -> int | None:
@@ -199,10 +218,19 @@ class _Talk:
         for key, ratings in by_key.items():
             self._keep(key, ratings)
 
-    def _print(self, *lines: str, indent: str = "") -> None:
-        for part in (part for line in lines for part in line.splitlines() or [""]):
-            text = textwrap.fill(printable(part), WIDTH, initial_indent=indent, subsequent_indent="    ")
-            click.echo(text, err=True)
+    def _print(self, *texts: str, indent: str = "") -> None:
+        """Each text from the left margin, its further lines indented: none looks like another's."""
+        for text in texts:
+            for n, part in enumerate(text.splitlines() or [""]):
+                first = _FURTHER if n else indent
+                filled = textwrap.fill(
+                    printable(part), WIDTH, initial_indent=first, subsequent_indent=_FURTHER
+                )
+                click.echo(filled, err=True)
+
+
+def _filled(text: str, indent: str) -> str:
+    return textwrap.fill(printable(text), WIDTH, initial_indent=indent, subsequent_indent=_FURTHER)
 
 
 def _plain(value: Any) -> str:

@@ -1,6 +1,6 @@
 """A comparison of doctors as a table for people, papers and programs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from clinicenv.files import printable
@@ -76,6 +76,12 @@ def print_comparison(comparison: Comparison, took: Took, form: str, stream: Text
     """The table in one of `FORMS`, with its notes."""
     print_rows(*tabled(comparison, took, whole=form == "csv"), form, stream)
     print_notes(notes(comparison), form, stream)
+
+
+def print_divided(by: str, found: Sequence[tuple[str, Comparison, Took]], stream: TextIO) -> None:
+    """Several comparisons as one CSV, with a column for what they are divided by."""
+    rows = [[value, *row] for value, c, took in found for row in tabled(c, took, whole=True)[1]]
+    print_rows([by, *COLUMNS], rows, "csv", stream)
 
 
 def _span(low: float | None, high: float | None, show: Callable[[float], str]) -> str:

@@ -90,7 +90,7 @@ class Rated:
         ordered = {arm: arms[arm] for arm in sorted(arms)}
         by_rule = rater == RULE
         rows, columns = words.rows(rubric, ordered, by_rule), words.columns(ordered, by_rule)
-        return Table(f"{rubric.title}: rated by {rater}", columns, rows, words.notes(rater))
+        return Table(f"{rubric.title}: rated by {rater}", columns, rows, words.notes(rubric, rater, ordered))
 
 
 def _placed(ones: Sequence[tuple[Run, Kept]]) -> dict[str, Ratings]:

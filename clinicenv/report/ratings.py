@@ -62,19 +62,40 @@ def as_data(rubric: Rubric, rater: str, arms: Mapping[str, Given]) -> dict[str, 
     return {"rubric": rubric.id, "rubric_hash": rubric.hash, "rater": rater, "arms": found}
 
 
-def notes(rater: str) -> list[str]:
+CEILING = 0.9
+"""Share of the ratings on the best option from which on an axis cannot rank doctors."""
+
+
+def notes(rubric: Rubric, rater: str, arms: Mapping[str, Given]) -> list[str]:
     """What a reader must know of the table, a sentence or two each."""
-    whom = (
-        "validated local: the rule puts scripted doctors of three grades in order; no person checked it."
-        if rater == RULE
-        else f"Rated by {printable(rater)}. How far that can be trusted is known only as far as others rated"
-        " the same."
-    )
-    return [
+    found = [
         "Ordinal axes: mean place on the scale; yes-or-no axes: share of the good answer; in brackets the"
-        " consultations that it is of, and those to which it does not apply (n/a).",
-        whom,
+        " consultations that it is of, and those to which it does not apply (n/a)."
     ]
+    if rater != RULE:
+        found.append(
+            f"Rated by {printable(rater)}. How far that can be trusted is known only as far as others rated"
+            " the same."
+        )
+    elif any(axis.validated == "local" for axis in rubric.axes):
+        found.append(
+            "validated local: the rule puts scripted doctors of three grades in order; no person checked it."
+        )
+    if full := [axis.id for axis in rubric.axes if at_ceiling(rubric, axis, arms)]:
+        found.append(
+            f"At the ceiling ({CEILING:.0%} and more of all ratings on the best option, so it cannot rank):"
+            f" {', '.join(full)}."
+        )
+    return found
+
+
+def at_ceiling(rubric: Rubric, axis: Axis, arms: Mapping[str, Given]) -> bool:
+    """Whether nearly all ratings of an ordered axis are its best option."""
+    scale = rubric.scale(axis)
+    given = [r[axis.id].option for found in arms.values() for _, r in found if axis.id in r]
+    rated = [option for option in given if option is not None]
+    best = scale.options[-1].id
+    return scale.ordered and len(rated) > 1 and rated.count(best) >= CEILING * len(rated)
 
 
 def rows(rubric: Rubric, arms: Mapping[str, Given], by_rule: bool) -> list[tuple[str, ...]]:
@@ -95,7 +116,7 @@ def columns(arms: Mapping[str, Given], by_rule: bool) -> tuple[str, ...]:
 def print_ratings(rubric: Rubric, rater: str, arms: Mapping[str, Given], stream: TextIO) -> None:
     by_rule = rater == RULE
     print_table(table(columns(arms, by_rule), rows(rubric, arms, by_rule), figures=True), stream)
-    print(fill(f"{printable(rubric.title)}. {' '.join(notes(rater))}", 100), file=stream)
+    print(fill(f"{printable(rubric.title)}. {' '.join(notes(rubric, rater, arms))}", 100), file=stream)
 
 
 Agreed = dict[str, Agreement]
@@ -121,7 +142,7 @@ def agreement_rows(found: Agreed) -> list[tuple[str, ...]]:
             str(a.n),
             _share(a.exact),
             _share(a.constant_exact),
-            "-" if a.kappa is None else f"{a.kappa:.2f}",
+            "-" if a.kappa is None else f"{a.kappa:.2f}{_interval(a)}",
             _share(a.side),
             _share(a.constant_side),
         )
@@ -132,8 +153,8 @@ def agreement_rows(found: Agreed) -> list[tuple[str, ...]]:
 AGREEMENT_NOTE = (
     "same: both chose the same option; same side: both for the doctor, or both not; constant: what the best"
     " rater reaches that gives everybody the same, against the second one; kappa: Cohen's, quadratic weights"
-    " where options have an order. An agreement that is no better than the constant's says nothing; below 100"
-    " pairs kappa is rough (+-0.13 and more)."
+    " where options have an order, with its 95 % interval by bootstrap of the pairs. An agreement that is no"
+    " better than the constant's says nothing."
 )
 
 
@@ -144,6 +165,12 @@ def print_agreement(one: str, other: str, found: Agreed, stream: TextIO) -> None
         return
     print_table(table(AGREEMENT, agreement_rows(found), figures=True), stream)
     print(fill(AGREEMENT_NOTE, 100), file=stream)
+
+
+def _interval(found: Agreement) -> str:
+    if found.kappa_low is None or found.kappa_high is None:
+        return ""
+    return f" ({found.kappa_low:.2f} to {found.kappa_high:.2f})"
 
 
 def _share(value: float | None) -> str:

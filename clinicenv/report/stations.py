@@ -16,7 +16,8 @@ NOTE = (
     " mark: the checklist score that borderline regression gives the borderline rating, if scores rise with"
     " ratings at all; passed: at or above it, with no critical item missed; slope: points for a grade of the"
     " global rating; R2: how much of the scores the ratings explain (0.5 and more is held good); error:"
-    " distance of the scores from the line."
+    " distance of the scores from the line. *: nobody was rated borderline or below, so the mark lies beyond"
+    " the ratings given."
 )
 
 
@@ -44,7 +45,7 @@ def _row(s: Station) -> tuple[str, ...]:
         str(s.candidates),
         f"{s.mean:.0%}" + ("" if s.spread is None else f" ± {s.spread:.0%}"),
         str(s.rated),
-        "-" if mark is None else f"{mark.mark:.0%}",
+        "-" if mark is None else f"{mark.mark:.0%}{'*' if s.extrapolated else ''}",
         "-" if s.passed is None else f"{s.passed:.0%}",
         str(s.critical_missed),
         "-" if mark is None else f"{mark.slope:.0%}",

@@ -57,7 +57,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], form: str,
 def print_notes(notes: Sequence[str], form: str, stream: TextIO) -> None:
     """What a reader must know of a table in that form."""
     for note in notes:
-        print(_NOTE[form].format(note), file=stream)
+        print(_NOTE[form].format(printable(note)), file=stream)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clinicenv.events import Header, to_data
-from clinicenv.runs.results import USUAL, arm_of, seat_name
+from clinicenv.runs.results import USUAL, arm_of, plan_of, seat_name
 
 Data = dict[str, Any]
 """a header as JSON data"""
@@ -56,9 +56,7 @@ def _with_seat(data: Data, role: str, seat: Data | None) -> Data:
 
 def _images(data: Data) -> tuple[str, str]:
     agent = data["cast"].get("measurement", {}).get("agent", {})
-    plan = agent.get("images", {})
-    readers = [f"{kind} by {name}" for kind, name in sorted(plan.get("readers", {}).items())]
-    value = ", ".join([data.get("images", "request"), plan.get("route", "report"), *readers])
+    value = ", ".join([data.get("images", "request"), *plan_of(agent.get("images", {}))])
     seat = {**data["cast"].get("measurement", {}), "agent": {**agent, "images": {}}}
     return value, arm_of({**_with_seat(data, "measurement", seat), "images": "request"})
 

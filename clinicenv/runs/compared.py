@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from clinicenv.events import Header
@@ -13,6 +12,7 @@ from clinicenv.runs.results import ResultLine, seat_name
 from clinicenv.runs.scoring import scored
 from clinicenv.runs.store import Store
 from clinicenv.scenario import Scenario
+from clinicenv.score.statistics import over_scenarios
 
 Table = dict[str, dict[str, list[float]]]
 """arm -> scenario -> the values of its repeats"""
@@ -92,7 +92,7 @@ def naming(runs: Sequence[Run], by: By) -> Names:
         return _by_setting(runs, by)
     values = {run.label: {s.id: by(s) for s in run.store.scenarios()} if by else {} for run in runs}
     return lambda run, result: (
-        values[run.label].get(result.scenario, ""),
+        values[run.label].get(result.scenario, "unknown") if by else "",
         run.name(result.arm, shared),
     )
 
@@ -104,6 +104,8 @@ def _by_setting(runs: Sequence[Run], setting: str) -> Names:
             first = next(r for r in run.results if r.arm == arm)
             header = run.store.trajectory(first.key).header
             found[run.label, arm] = divided(header, setting)
+    if odd := next((n for n, arms in _same(found).items() if len(arms) > 1), None):
+        raise InputError(f"--by {setting} cannot tell apart: {' | '.join(sorted(_same(found)[odd]))}")
     twice = Counter(named for _, named in {(label, named) for (label, _), named in found.items()})
 
     def name(run: Run, result: ResultLine) -> tuple[str, str]:
@@ -111,6 +113,14 @@ def _by_setting(runs: Sequence[Run], setting: str) -> Names:
         return value, f"{arm} [{run.label}]" if twice[value, arm] > 1 else arm
 
     return name
+
+
+def _same(found: Mapping[tuple[str, str], tuple[str, str]]) -> dict[tuple[str, str, str], list[str]]:
+    """The arms of each run that got the same name."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for (label, arm), named in found.items():
+        same.setdefault((label, *named), []).append(arm)
+    return same
 
 
 def tables(runs: Sequence[Run], mark: str, name: Names) -> dict[str, Table]:
@@ -133,14 +143,21 @@ def _numbers(run: Run, mark: str) -> Iterable[tuple[ResultLine, float | None]]:
 
 
 def took(runs: Sequence[Run], table: Table, value: str, name: Names) -> dict[str, tuple[float, float]]:
-    """The mean turns and cost (illustrative dollars) of each arm on the scenarios of a table."""
-    found: dict[str, list[tuple[int, float]]] = {}
+    """The turns and cost (illustrative dollars) of each arm, means over the scenarios that all arms have."""
+    common = set.intersection(*(set(found) for found in table.values()))
+    found: dict[str, list[ResultLine]] = {}
     for run in runs:
         for r in run.results:
             of, arm = name(run, r)
-            if r.status != "error" and of == value and r.scenario in table.get(arm, {}):
-                found.setdefault(arm, []).append((r.turns, r.cost))
-    return {arm: (fmean(t for t, _ in of), fmean(c for _, c in of)) for arm, of in found.items()}
+            if r.status != "error" and of == value and r.scenario in common:
+                found.setdefault(arm, []).append(r)
+    return {
+        arm: (
+            over_scenarios((r.scenario, float(r.turns)) for r in of) or 0.0,
+            over_scenarios((r.scenario, float(r.cost)) for r in of) or 0.0,
+        )
+        for arm, of in found.items()
+    }
 
 
 def differences(runs: Sequence[Run]) -> list[str]:

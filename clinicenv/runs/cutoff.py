@@ -113,7 +113,8 @@ class _Asking:
 
     async def _seat(self, asked: Asked) -> None:
         """The doctor of that name, or the talk's own as it was; a model is tried first."""
-        if asked.doctor in self._doctors:
+        as_it_ended = not asked.by and asked.after == WHOLE  # so nobody is asked
+        if as_it_ended or asked.doctor in self._doctors:
             return
         seat = self._store.trajectory(asked.key).header.cast["doctor"]
         name, was = asked.by or seat_name(seat), seat["agent"]
@@ -137,9 +138,10 @@ def pictures(event: Event) -> bool:
 def cut(trajectory: Trajectory, turns: int) -> list[Event]:
     """The events of the first turns, with the word that the next one is the last."""
     events = [e for e in trajectory.events if e.turn <= turns]
-    told = any(isinstance(e.what, Notice) and e.what.text == LAST["diagnose"] for e in events)
+    last = LAST["diagnose"]
+    told = any(isinstance(e.what, Notice) and e.what.text == last and e.turn == turns for e in events)
     if not told:
-        events.append(Event(len(events), turns, Role.CORE, Notice(Role.DOCTOR, LAST["diagnose"])))
+        events.append(Event(len(events), turns, Role.CORE, Notice(Role.DOCTOR, last)))
     return events
 
 

@@ -21,6 +21,9 @@ from clinicenv.score.rubric import Rubric
 AT_ONCE = 64
 """Consultations that are put to a model at the same time."""
 
+GIVE_UP = 16
+"""Consultations in a row for which no reply came, after which no more are asked for: the model is gone."""
+
 
 def rate_by_rule(store: Store, rubric: Rubric, keys: Sequence[str]) -> dict[str, Ratings]:
     """The ratings by rule of these consultations, in order; those that are not kept yet are made and kept."""
@@ -99,7 +102,7 @@ class _Asking:
         self._store, self._rubric, self._model = store, rubric, model
         self._keep, self._tell, self._known, self._keys = keep, tell, known, keys
         self._scenarios: dict[str, Scenario] = {}
-        self._done = 0
+        self._done = self._silent = 0
         self.asked = Asked(consultations=len(keys))
 
     async def all(self) -> None:
@@ -108,7 +111,10 @@ class _Asking:
 
         async def some() -> None:
             for key in left:
-                await self._one(key)
+                if self._silent >= GIVE_UP:
+                    self.asked.left += 1
+                else:
+                    await self._one(key)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -126,6 +132,7 @@ class _Asking:
         attempt = await self._model.rate(self._rubric, missing, self._scenarios[hash], trajectory)
         tokens = sum(u.prompt_tokens + u.completion_tokens for u in attempt.usages)
         self._keep(key, attempt.ratings, unrated=attempt.unrated, tokens=tokens, usd=attempt.usd)
+        self._silent = self._silent + 1 if attempt.failed else 0
         self._count(attempt.unrated, tokens, attempt.usd)
 
     def _count(self, missing: dict[str, str], tokens: int, usd: float | None) -> None:

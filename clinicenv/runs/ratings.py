@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -91,7 +91,7 @@ def kept(store: Store) -> list[Kept]:
     """
     found = []
     for path in sorted((store.folder / FOLDER).glob("*@*.jsonl")):
-        lines = list(_lines(path))
+        lines = list(_lines(path)) if path.is_file() else []
         if not lines or (lines[-1].rater == RULE and lines[-1].hashes[1] != by_rule().hash):
             continue
         last = lines[-1]
@@ -133,7 +133,14 @@ def _merged(path: Path, rubric: Rubric, lines: Iterable[_Line]) -> dict[str, Rat
 
 
 def _rated(name: str, data: Mapping[str, Any]) -> Rated:
-    return Rated(name, data["option"], data["value"], tuple(data["events"]), data.get("reason", ""))
+    """The rating in a line; TypeError where it is none."""
+    option, value, events, reason = data["option"], data["value"], data["events"], data.get("reason", "")
+    fine = (
+        isinstance(option, str | None) and isinstance(value, float | int | None) and isinstance(reason, str)
+    )
+    if not fine or not isinstance(events, list) or not all(type(n) is int for n in events):
+        raise TypeError("no rating")
+    return Rated(name, option, value, tuple(events), reason)
 
 
 def _rubric(folder: Path, hash: str) -> Rubric:
@@ -152,24 +159,20 @@ def _rubric(folder: Path, hash: str) -> Rubric:
 
 @contextmanager
 def keeping(folder: Path, rubric: Rubric, rater: Rater) -> Iterator[Keep]:
-    """What keeps ratings, a line at a time; InputError where another process does so in this run."""
+    """What keeps ratings, a line at a time; InputError where another process writes to the same file."""
     path = path_of(folder, rubric.id, rater.name)
-    try:
-        path.parent.mkdir(exist_ok=True)
-        lock = lock_of(path.parent)
-    except OSError as e:
-        raise InputError(f"cannot be written: {e.strerror}", file=path.parent) from e
-    try:
-        copy = path.parent / f"{rubric.hash}.json"
-        if not copy.exists():
-            write_text(copy, rubric.model_dump_json() + "\n")
-        log = Log(path)
+    with ExitStack() as stack:
         try:
-            yield lambda key, ratings, **more: log.append(_line(rubric, rater, key, ratings, more))
-        finally:
-            log.close()
-    finally:
-        os.close(lock)
+            path.parent.mkdir(exist_ok=True)
+            stack.callback(os.close, lock_of(path.parent, f".{path.stem}.lock"))
+            copy = path.parent / f"{rubric.hash}.json"
+            if not copy.exists():
+                write_text(copy, rubric.model_dump_json() + "\n")
+            log = Log(path)
+            stack.callback(log.close)
+        except OSError as e:
+            raise InputError(f"cannot be written: {e.strerror}", file=path.parent) from e
+        yield lambda key, ratings, **more: log.append(_line(rubric, rater, key, ratings, more))
 
 
 def _line(rubric: Rubric, rater: Rater, key: str, ratings: Ratings, more: Mapping[str, Any]) -> bytes:

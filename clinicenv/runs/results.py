@@ -218,7 +218,7 @@ def arm_of(header: Mapping[str, Any]) -> str:
             parts.append(f"{role} profile {profile}")
     if header.get("images", "request") != "request":
         parts.append(f"images {header['images']}")
-    parts += _plan(cast.get("measurement", {}).get("agent", {}).get("images", {}))
+    parts += plan_of(cast.get("measurement", {}).get("agent", {}).get("images", {}))
     parts += [f"{name} {header['limits'][name]:g}" for name in header.get("limits_set", ())]
     if header.get("seed"):
         parts.append(f"seed {header['seed']}")
@@ -233,7 +233,7 @@ def perturbed_of(header: Mapping[str, Any]) -> str:
     return phrase(made["kind"], bool(made.get("clean"))) if made else ""
 
 
-def _plan(plan: Mapping[str, Any]) -> list[str]:
+def plan_of(plan: Mapping[str, Any]) -> list[str]:
     """How pictures are to be shown, as far as that is not as usual."""
     parts = [f"by {plan['route']}"] if plan.get("route", "auto") != "auto" else []
     parts += [f"{kind} read by {name}" for kind, name in sorted(plan.get("readers", {}).items())]

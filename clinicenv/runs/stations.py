@@ -11,6 +11,7 @@ from clinicenv.runs.scoring import each
 from clinicenv.runs.store import Store
 from clinicenv.scenario import Scenario
 from clinicenv.score.checklist import met_items
+from clinicenv.score.rubric import Rubric
 from clinicenv.score.stations import Candidate, Performance, Station, reliability, station
 
 GLOBAL = "station-global-1"
@@ -44,7 +45,7 @@ def examination(store: Store, results: Sequence[ResultLine], rater: str | None =
             rating = _place(ratings, result.key) if ratings else None
             candidate = (result.arm, result.repeat)
             found.setdefault(result.scenario, {})[candidate] = Performance(share, missed, rating)
-    border = ratings.rubric.scale(ratings.rubric.axes[0]).places[BORDER] if ratings else 0
+    border = _border(ratings.rubric) if ratings else 0
     stations = tuple(station(name, list(found[name].values()), border) for name in sorted(found))
     return Examination(stations, *reliability(found), ratings.rater if ratings else None)
 
@@ -69,6 +70,16 @@ def _global(store: Store, rater: str | None) -> Kept | None:
     if rater not in found:
         raise InputError(f"`{rater}` gave no global ratings; who did: {known}", file=store.folder)
     return found[rater]
+
+
+def _border(rubric: Rubric) -> int:
+    """The place of the borderline option."""
+    places = rubric.scale(rubric.axes[0]).places
+    if BORDER not in places:
+        raise InputError(
+            f"the rubric `{rubric.id}` that was used has no option `{BORDER}`; give it another id"
+        )
+    return places[BORDER]
 
 
 def _place(ratings: Kept, key: str) -> int | None:

@@ -298,13 +298,14 @@ def refuse_unasked(folder: Path, resume: bool) -> None:
         raise InputError("is not empty; use --resume to go on with that run, or another --out", file=folder)
 
 
-def lock_of(folder: Path) -> int:
-    """The lock of a folder's one writer, which the system gives back even after `kill -9`."""
+def lock_of(folder: Path, name: str = ".lock") -> int:
+    """The lock of a folder's one writer, or of one of its files'; the system gives it back even after
+    `kill -9`."""
     try:
         import fcntl
     except ImportError as e:
         raise InputError("runs cannot be written on this system; use Linux, macOS or WSL", file=folder) from e
-    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    lock = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as e:

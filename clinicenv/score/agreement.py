@@ -1,6 +1,7 @@
 """How far two raters agree, always beside what a rater would reach that gives everybody the same.
 
-Ratings that are missing or do not apply are left out in pairs; how many are left is part of the result.
+Ratings that are missing or do not apply are left out in pairs; how many are left is part of the result. Needs
+the `stats` extra.
 """
 
 from collections import Counter
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from clinicenv.score.axes import Rated
 from clinicenv.score.rubric import Axis, Rubric
+from clinicenv.score.statistics import need_stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,9 @@ class Agreement:
     """at most one option apart; None for options without an order"""
     kappa: float | None
     """Cohen's, quadratic weights where options have an order; None where a rater gives one option only"""
+    kappa_low: float | None
+    kappa_high: float | None
+    """its 95 % interval by bootstrap of the pairs"""
     constant_exact: float | None
     """the best that a rater reaches who gives everybody the same option, against the second one"""
     constant_near: float | None
@@ -70,14 +75,18 @@ def agreement(
     """
     pairs = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
     if not pairs:
-        return Agreement(0, None, None, None, None, None)
+        return Agreement(0, None, None, None, None, None, None, None)
     gold = [b for _, b in pairs]
+    agreed = kappa(pairs, ordered)
+    low, high = (None, None) if agreed is None else kappa_interval(pairs, ordered)
     sides = [(int(good[a]), int(good[b])) for a, b in pairs] if good else []
     return Agreement(
         n=len(pairs),
         exact=_share(pairs, 0),
         near=_share(pairs, 1) if ordered else None,
-        kappa=kappa(pairs, ordered),
+        kappa=agreed,
+        kappa_low=low,
+        kappa_high=high,
         constant_exact=max(Counter(gold).values()) / len(gold),
         constant_near=max(_share([(c, b) for b in gold], 1) for c in set(gold)) if ordered else None,
         side=_share(sides, 0) if sides else None,
@@ -106,3 +115,30 @@ def kappa(pairs: Sequence[tuple[int, int]], ordered: bool) -> float | None:
     seen = sum(weight(a, b) for a, b in pairs) / n
     chance = sum(weight(a, b) * p * q for a, p in ours.items() for b, q in theirs.items()) / (n * n)
     return 1 - seen / chance
+
+
+DRAWS = 2_000
+
+
+def kappa_interval(pairs: Sequence[tuple[int, int]], ordered: bool, seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of kappa: percentiles of its values in `DRAWS` samples of the pairs with replacement.
+
+    A sample in which a rater gives one option only counts as no agreement beyond chance.
+    """
+    np = need_stats()
+    size = max(max(pair) for pair in pairs) + 1
+    table = np.zeros((size, size))
+    for a, b in pairs:
+        table[a, b] += 1
+    places = np.arange(size)
+    apart = np.abs(places[:, None] - places[None, :])
+    weight = apart**2 if ordered else (apart > 0).astype(float)
+    n = len(pairs)
+    drawn = np.random.default_rng(seed).multinomial(n, table.ravel() / n, DRAWS).reshape(DRAWS, size, size)
+    seen = (drawn * weight).sum(axis=(1, 2)) / n
+    ours, theirs = drawn.sum(axis=2), drawn.sum(axis=1)
+    chance = np.einsum("da,ab,db->d", ours, weight, theirs) / n**2
+    alone = ((ours > 0).sum(axis=1) < 2) | ((theirs > 0).sum(axis=1) < 2)
+    values = np.where(alone | (chance == 0), 0.0, 1 - seen / np.where(chance == 0, 1, chance))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

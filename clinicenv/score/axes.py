@@ -75,10 +75,11 @@ def _rated(scale: Scale, axis: Axis, evidence: Evidence) -> Iterator[Rated]:
 
 
 def _of_rank(rank: int, evidence: Evidence) -> tuple[float | None, tuple[int, ...]]:
-    """The rule's verdict on a diagnosis: 1 right, 0.5 partly, 0 wrong; None where it is undecided."""
+    """The rule's verdict on a diagnosis: 1 right, just below a half partly, which is bad where there are two
+    options only, 0 wrong; None where it is undecided."""
     assert evidence.trajectory.verdict
     verdict = evidence.trajectory.verdict.ranks[rank - 1]
     events = (evidence.final[0],) if evidence.final else ()
     if verdict.verdict == "undecided":
         return None, events
-    return (1.0 if verdict.right else 0.5 if verdict.credit else 0.0), events
+    return (1.0 if verdict.right else 0.49 if verdict.credit else 0.0), events

@@ -73,7 +73,7 @@ class Axis(Part):
     group: Text
     asks: Text
     scale: Slug
-    needs: tuple[Needs, ...] = ("transcript",)
+    needs: Annotated[tuple[Needs, ...], Field(min_length=1)] = ("transcript",)
     applies: Text | None = None
     """when it does not apply, in words; it may always be answered so"""
     rank: Annotated[int, Field(ge=1, le=10)] | None = None
@@ -101,8 +101,14 @@ class Rubric(Part):
             raise ValueError(f"two axes have the id `{twice}`")
         if unknown := next((a for a in self.axes if a.scale not in self.scales), None):
             raise ValueError(f"axis `{unknown.id}`: there is no scale `{unknown.scale}`")
-        if odd := next((a for a in self.axes if a.rule and not self.scales[a.scale].ordered), None):
+        if odd := next((a for a in self.axes if (a.rule or a.rank) and not self.scale(a).ordered), None):
             raise ValueError(f"axis `{odd.id}`: a rule rates on scales with an order only, not a nominal one")
+        if self.perspective == "patient" and (
+            seeing := next((a for a in self.axes if set(a.needs) - {"transcript"}), None)
+        ):
+            raise ValueError(
+                f"axis `{seeing.id}`: a patient knows the transcript only; take out the other needs"
+            )
         return self
 
     def scale(self, axis: Axis) -> Scale:

@@ -11,6 +11,9 @@ from statistics import fmean, stdev
 
 from clinicenv.score.statistics import need_stats
 
+_NOISE = 1e-9
+"""Differences that come from rounding; marks and slopes are shares of points."""
+
 Candidate = tuple[str, int]
 """an arm, and which of its repeats"""
 
@@ -71,6 +74,8 @@ class Station:
     """candidates with a global rating"""
     pass_mark: PassMark | None
     """None for fewer than three ratings, ratings all alike, or scores that do not rise with them"""
+    extrapolated: bool
+    """whether nobody was rated borderline or below, so that the mark lies beyond all ratings given"""
     passed: float | None
     """share of the candidates at or above the mark who missed no critical item; None without a mark"""
     critical_missed: int
@@ -82,8 +87,10 @@ def station(scenario: str, performances: Sequence[Performance], border: int) -> 
     scores = [p.checklist for p in performances]
     rated = [p for p in performances if p.rating is not None]
     line = borderline([p.checklist for p in rated], [float(p.rating or 0) for p in rated], border)
-    mark = line if line and line.slope > 0 else None
-    passed = [mark is not None and p.checklist >= mark.mark and not p.critical_missed for p in performances]
+    mark = line if line and line.slope > _NOISE else None
+    passed = [
+        mark is not None and p.checklist >= mark.mark - _NOISE and not p.critical_missed for p in performances
+    ]
     return Station(
         scenario=scenario,
         candidates=len(performances),
@@ -92,6 +99,7 @@ def station(scenario: str, performances: Sequence[Performance], border: int) -> 
         rated=len(rated),
         pass_mark=mark,
         passed=fmean(passed) if mark else None,
+        extrapolated=bool(mark) and not any(p.rating is not None and p.rating <= border for p in rated),
         critical_missed=sum(p.critical_missed for p in performances),
     )
 
@@ -114,4 +122,4 @@ def alpha(scores: Sequence[Sequence[float]]) -> float | None:
     if table.ndim != 2 or min(table.shape) < 2:
         return None
     k, whole = table.shape[1], table.sum(axis=1).var(ddof=1)
-    return float(k / (k - 1) * (1 - table.var(axis=0, ddof=1).sum() / whole)) if whole else None
+    return float(k / (k - 1) * (1 - table.var(axis=0, ddof=1).sum() / whole)) if whole > _NOISE else None

@@ -231,7 +231,7 @@ def test_while_another_process_rates_a_run_nothing_is_written(
 ) -> None:
     scores = first / "scores"
     scores.mkdir()
-    lock = lock_of(scores)
+    lock = lock_of(scores, ".amie-patient-26@rule.lock")
     try:
         code, out, err = run(capsys, "score", first, "--rubric", "amie-patient-26")
     finally:
@@ -307,8 +307,8 @@ def test_a_comparison_is_divided_by_any_setting_of_the_run(
     assert doctors["bayes"] == doctors["guess"]
     assert len(doctors["bayes"]) == 8
     images = named("images")
-    assert set(images) == {"request, report", "request, auto"}
-    assert images["request, report"] == images["request, auto"]
+    assert set(images) == {"request, by report", "request"}
+    assert images["request, by report"] == images["request"]
     assert set(named("profile")) == {"default"}
     assert named("patient")["scripted"] == named("moderator")["none"]
     table = json.loads(run(capsys, "compare", folder, "--by", "limits", "--format", "json")[1])["comparisons"]
@@ -328,3 +328,72 @@ def test_no_doctors_score_stands_without_how_the_patient_was_played(
     assert data["looked_at"] == data["of"] == 32
     assert data["by"]["scripted"]["asked"] >= data["by"]["scripted"]["told"] > 0
     assert set(data["by"]["scripted"]["slips"].values()) == {0}
+
+
+def test_turns_and_cost_are_of_the_scenarios_that_all_have(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    assert run(capsys, "run", "--doctor", "bayes", *CHEST, "--out", whole)[0] == 0
+    two = ("--scenarios", "sharp-chest-pain-01,sharp-chest-pain-02")
+    assert run(capsys, "run", "--doctor", "guess", *two, "--out", part)[0] == 0
+    data = json.loads(run(capsys, "compare", whole, part, "--format", "json")[1])["comparisons"][0]
+    played = json.loads(run(capsys, "show", whole, "--json")[1])["consultations"]
+    common = [c for c in played if c["scenario"] in two[1].split(",")]
+    assert data["took"]["bayes"] == [
+        pytest.approx(sum(c["turns"] for c in common) / 2),
+        pytest.approx(sum(c["cost"] for c in common) / 2),
+    ]
+
+
+def test_several_comparisons_are_one_csv(capsys: pytest.CaptureFixture[str], first: Path) -> None:
+    out = run(capsys, "compare", first, "--by", "group", "--format", "csv")[1]
+    rows = [row for row in csv.reader(io.StringIO(out)) if row and not row[0].startswith("#")]
+    assert rows[0][:2] == ["group", "doctor"]
+    assert {(row[0], row[1]) for row in rows[1:]} == {
+        (g, d) for g in ("sharp-chest-pain", "sudden-headache") for d in ("guess", "scripted")
+    }
+    assert {len(row) for row in rows} == {len(COLUMNS) + 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("compare", "--mark", "goals"), "nothing to compare on goals"),
+        (("compare", "--mark", "goals", "--format", "json"), "nothing to compare on goals"),
+        (("compare", "--cut-off", "2", "--by", "group"), "leave --mark, --by"),
+        (("compare", "--cut-off", ""), "numbers of turns"),
+        (("score", "--rubric", ""), "no rubric is called"),
+        (("score", "--stations", "--by", "group"), "--stations is of a whole run"),
+    ],
+)
+def test_what_makes_no_sense_together_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], first: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    code, out, err = run(capsys, arguments[0], first, *arguments[1:])
+    assert (code, out) == (2, "")
+    assert why in err.splitlines()[-1]
+
+
+def test_scenarios_gone_from_the_folder_are_unknown_and_not_part_of_the_whole(
+    capsys: pytest.CaptureFixture[str], first: Path
+) -> None:
+    for file in (first / "scenarios").iterdir():
+        file.unlink()
+    assert "guess: unknown" in run(capsys, "show", first, "--by", "specialty")[1]
+    assert run(capsys, "compare", first, "--by", "specialty")[1].startswith("unknown")
+
+
+def test_arms_that_differ_in_how_pictures_are_shown_are_not_taken_for_repeats(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "scenarios: sharp-chest-pain-01\ncast: {doctor: guess}\n"
+        "images: [{route: auto}, {route: auto, longest: 512}, {route: report, both: true}, {route: report}]\n"
+    )
+    folder = tmp_path / "run"
+    assert run(capsys, "run", spec, "--out", folder)[0] == 0
+    found = json.loads(run(capsys, "compare", folder, "--by", "images", "--format", "json")[1])["comparisons"]
+    assert len(found) == 4
+    assert {row["consultations"] for c in found for row in c["rows"]} == {1}

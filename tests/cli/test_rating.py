@@ -266,7 +266,7 @@ def test_a_rater_that_cannot_rate_is_one_sentence(
     assert code == 2
     assert why in err
     assert len(err.strip().splitlines()) == 1
-    assert not list((run / "scores").glob("*nobody*")) if (run / "scores").exists() else True
+    assert not list(run.glob("scores/*@*.jsonl"))  # no file for what was not rated
 
 
 def test_ratings_outlive_the_rubrics_file(
@@ -340,3 +340,89 @@ def test_a_moderator_in_the_run_stands_beside_the_rule(
     assert pair["raters"] == ["rule", f"moderator {name}"]
     assert pair["axes"]["rank_1"]["n"] > 0
     assert pair["axes"]["rank_1"]["side"] == 1  # bayes is right first in these, and the moderator says so
+
+
+def test_no_line_of_a_doctor_looks_like_anothers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    forged = "[9] patient: I feel completely understood"
+
+    def doctor(messages: Messages) -> Answer:
+        return f"Hi.\n{forged}" if len(messages) < 4 else "DIAGNOSE: gout"
+
+    with serving(doctor) as server:
+        assert (
+            call(["run", "--doctor", f"openai:m@{server.url}", "--scenarios", ONE, "--out", str(folder)]) == 0
+        )
+    capsys.readouterr()
+    wanted = ("score", folder, "--rubric", "auto-paces-4", "--rater", "human")
+    _, _, err = clinicenv(capsys, monkeypatch, *wanted, typed="q\n")
+    assert f"    {forged}" in err
+    assert not re.search(rf"^{re.escape(forged)}", err, re.M)
+
+
+def test_a_person_sees_the_answer_only_where_an_axis_needs_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    wanted = ("score", run, "--rubric", "amie-specialist-32", "--rater", "human")
+    _, _, err = clinicenv(capsys, monkeypatch, *wanted, typed="\n" * 40 + "q\n")
+    first = err.index("answer key:")
+    assert err.index("How thoroughly was the presenting complaint taken?") < first
+    assert err.index("How fitting is the ranked list, against the answer key?") > first
+    assert err[:first].count("── Consultation") == 1  # the talk is not shown again with the key
+
+
+def test_what_cannot_apply_is_kept_for_a_person_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    cases = f"curve-high-mornings-01,{ONE}"
+    assert call(["run", "--doctor", "guess", "--scenarios", cases, "--out", str(folder)]) == 0
+    capsys.readouterr()
+    wanted = ("score", folder, "--rubric", "auto-paces-4", "--rater", "human", "--json")
+    _, out, _ = clinicenv(capsys, monkeypatch, *wanted, typed="3\n3\n3\n3\n")
+    (arm,) = json.loads(out)["arms"].values()
+    assert {(a["n"], a["not_applicable"], a["not_rated"]) for a in arm} == {(1, 1, 0)}
+
+
+def test_a_model_that_is_gone_is_not_asked_for_all_the_rest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    assert (
+        call(["run", "--doctor", "guess", "--scenarios", ONE, "--repeats", "99", "--out", str(folder)]) == 0
+    )
+    capsys.readouterr()
+    refused: Answer = (400, {"error": {"message": "gone"}})
+    with serving(lambda _: refused) as server:
+        rater = f"openai:judge@{server.url}"
+        code, _, err = clinicenv(
+            capsys, monkeypatch, "score", folder, "--rubric", "auto-paces-4", "--rater", rater
+        )
+        assert len(server.requests) < 99
+    assert code == 1
+    assert "99 of them lack ratings" in err
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"option": ["good"], "value": None, "events": [], "reason": ""},
+        {"option": "good", "value": None, "events": "12", "reason": ""},
+        {"option": "good", "value": None, "events": [], "reason": 3},
+        {"option": "splendid", "value": None, "events": [], "reason": ""},
+    ],
+)
+def test_an_edited_rating_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path, spoilt: dict[str, Any]
+) -> None:
+    wanted = ("score", run, "--rubric", "auto-paces-4", "--rater", "human")
+    clinicenv(capsys, monkeypatch, *wanted, typed="3\nq\n")
+    file = run / "scores" / "auto-paces-4@human.jsonl"
+    line = json.loads(file.read_text())
+    file.write_text(json.dumps({**line, "ratings": {"empathy": spoilt}}) + "\n")
+    for verb in (wanted, ("report", run, "--out", run / "page.html")):
+        code, _, err = clinicenv(capsys, monkeypatch, *verb, typed="q\n")
+        assert code == 2
+        assert "auto-paces-4@human.jsonl:1: this line cannot be read" in err

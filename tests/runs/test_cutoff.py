@@ -128,3 +128,22 @@ def test_cut_offs_are_numbers_of_turns(capsys: pytest.CaptureFixture[str], tmp_p
     assert code == 2
     assert "numbers of turns" in err
     assert Store.open(run).results()
+
+
+def test_a_talk_that_ran_into_its_limit_is_ended_with_the_word_that_it_must_end(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    def when_told(messages: Messages) -> Answer:
+        return "DIAGNOSE: acute pericarditis" if "last turn" in str(messages[-1]) else "Does it hurt?"
+
+    with FakeServer(lambda _: "Does it hurt?") as server:
+        talks = ("--doctor", f"openai:m@{server.url}", "--scenarios", "sharp-chest-pain-01")
+        assert call(["run", *talks, "--max-turns", "3", "--out", str(run)]) == 0
+    capsys.readouterr()
+    with FakeServer(when_told) as server:
+        name = f"openai:m@{server.url}"
+        _, out, _ = clinicenv(capsys, "compare", run, "--diagnosed-by", name, "--format", "json")
+    (found,) = [r for r in json.loads(out)["cutoffs"] if r["diagnosed_by"] == name]
+    assert found["accuracy"] == 1

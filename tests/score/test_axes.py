@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from graded_doctors import GRADES, Reads, good
 from hypothesis import given
 from hypothesis import strategies as st
@@ -346,3 +347,29 @@ def test_a_rubric_of_ones_own(tmp_path: Path) -> None:
 
 def test_every_rule_is_used() -> None:
     assert {a.rule for _, a in RULED} == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"perspective": "patient"}, "a patient knows the transcript only"),
+        ({"axes": [{"id": "a", "group": "g", "asks": "?", "scale": "s", "needs": []}]}, "at least 1"),
+        ({"axes": [{"id": "a", "group": "g", "asks": "?", "scale": "s", "rank": 1}]}, "with an order only"),
+        ({"axes": [{"id": "a", "group": "g", "asks": "?", "scale": "t"}]}, "there is no scale `t`"),
+    ],
+)
+def test_a_rubric_that_could_not_be_rated_fairly_is_refused(
+    tmp_path: Path, changes: dict[str, Any], why: str
+) -> None:
+    options = [{"id": "one", "text": "one", "good": True}, {"id": "two", "text": "two", "good": False}]
+    axis = {"id": "a", "group": "g", "asks": "?", "scale": "s", "needs": ["transcript", "answer_key"]}
+    rubric = {
+        "id": "own-1", "title": "t", "sources": ["s"], "perspective": "examiner",
+        "scales": {"s": {"kind": "nominal", "options": options}}, "axes": [axis],
+    }  # fmt: skip
+    file = tmp_path / "own.yaml"
+    file.write_text(yaml.safe_dump(rubric))
+    assert load_rubric(str(file)).id == "own-1"
+    file.write_text(yaml.safe_dump({**rubric, **changes}))
+    with pytest.raises(InputError, match=why):
+        load_rubric(str(file))

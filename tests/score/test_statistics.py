@@ -246,3 +246,30 @@ def test_ranks_of_equals_overlap_and_those_of_unequals_do_not() -> None:
     first, second, third = rank_intervals(resampled(values, draws=2000))
     assert (first, second) == ((1, 2), (1, 2))
     assert third == (3, 3)
+
+
+def test_who_stands_on_the_pass_mark_passes_and_noise_is_no_mark() -> None:
+    for step in (0.1, 0.2, 0.3, 0.07):
+        rows = [Performance(0.1 + step * n, False, n) for n in range(3)]
+        found = station("a", rows, border=1)
+        assert found.passed == pytest.approx(2 / 3)
+        assert not found.extrapolated
+    for same in (0.1, 0.3, 0.7):
+        flat = station("a", [Performance(same, False, n % 4) for n in range(7)], border=1)
+        assert flat.pass_mark is None
+    assert station("a", [Performance(0.2 * n, False, 2 + n) for n in range(3)], border=1).extrapolated
+    assert alpha([[0.1, 0.2], [0.3, 0.0]]) is None
+
+
+def test_kappas_interval_holds_its_value_and_narrows_with_the_pairs() -> None:
+    few = [(0, 0), (1, 1), (2, 2), (3, 2), (1, 0), (2, 3)]
+    widths = []
+    for times in (1, 10, 50):
+        found = agreement(*zip(*few * times, strict=True))
+        assert found.kappa is not None
+        assert found.kappa_low is not None
+        assert found.kappa_high is not None
+        assert found.kappa_low <= found.kappa <= found.kappa_high
+        widths.append(found.kappa_high - found.kappa_low)
+    assert widths[0] > widths[1] > widths[2]
+    assert agreement([1, 1, 1], [0, 1, 2]).kappa_low is None
