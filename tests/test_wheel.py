@@ -35,3 +35,7 @@ def test_the_wheel_brings_scenarios_cards_and_profiles(tmp_path: Path) -> None:
     assert "accuracy" in run(clinicenv, "run", "--doctor", "scripted", "--out", "r")
     assert "sharp-chest-pain-01" in run(clinicenv, "scenarios", "list")
     assert "made-up-01" in run(clinicenv, "scenarios", "new", "made-up-01", "--out", ".")
+    assert "validated" in run(clinicenv, "score", "r", "--rubric", "amie-patient-26")
+    run(*uv, "pip", "install", "--quiet", "--python", python, "--constraint", constraints, f"{wheel}[report]")
+    run(clinicenv, "report", "r", "--out", "page.html")
+    assert "data-consultation" in (tmp_path / "page.html").read_text()
