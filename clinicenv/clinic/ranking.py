@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
 
+from clinicenv.clinic.asides import asides, without_asides
 from clinicenv.clinic.disease_names import Mention, initials, thesaurus, tokens_of
 from clinicenv.clinic.names import (
     BRACKETS,
@@ -45,9 +46,6 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 """Where a name ends and what is added to it begins."""
-
-_ASIDE = re.compile(r"[,;(]\s*(?:no|not|without|never) (?!evidence|sign)[^,;()]+", re.IGNORECASE)
-"""A thing that is denied beside the name, as in `type 1 diabetes, no ketoacidosis yet`."""
 
 _ROOT = 6
 """Letters that a word shares with others of its root."""
@@ -162,8 +160,8 @@ class _Answer:
 def _unlisted(text: str, answer: _Answer) -> _Found:
     """By the thesaurus, and by words that are shared with the answer's names."""
     own = frozenset[str]().union(*map(stems, answer.names))
-    denied = any(_rare(stems(aside)) & own for aside in _ASIDE.findall(text))
-    text = _ASIDE.sub("", text).strip() or text
+    denied = any(_rare(stems(aside)) & own for aside in asides(text))
+    text = without_asides(text)
     if denied or NEGATED.search(text):
         return "wrong", "The name is negated or hedged.", 0.0
     text = re.sub(r"\bw/", "with ", text)
@@ -187,7 +185,8 @@ _OR = re.compile(r"(?:^|[\s,(\[])(?:or|vs\.?|versus|either)\s", re.IGNORECASE)
 
 def _others(text: str, answer: _Answer) -> list[str]:
     """The parts between commas, dashes and brackets that are names of other diseases and nothing else."""
-    parts = (_HEDGE.sub(" ", _OR.sub(" ", f" {part} ")).strip() for part in _LIST.split(text))
+    whole = (part for part in _LIST.split(text) if not _TAIL.match(f"{part.strip()} "))
+    parts = (_HEDGE.sub(" ", _OR.sub(" ", f" {part} ")).strip() for part in whole)
     found = [(part, thesaurus().find(part)) for part in parts if part]
     return [p for p, n in found if n is not None and answer.same and answer.relation(n) == "wrong"]
 
@@ -240,7 +239,7 @@ def _segment(text: str, answer: _Answer) -> _Found | None:
     if found := _of_names(text, answer):
         return found
     tokens = tokens_of(text)
-    if own := next((t for t in tokens if t in answer.letters), None):
+    if own := next((t for t in tokens if t.rpartition("-")[2] in answer.letters), None):
         return answer.verdict("subtype", own)
     named = [(answer.relation(m.disease), m) for m in thesaurus().mentioned(text)]
     by_names = _right(tokens, named, answer) or _held(text, answer)
@@ -339,6 +338,8 @@ def _weighed(verdicts: Sequence[_Found], segments: Sequence[str], text: str, ans
     """The verdict of the leading part, unless that names no disease or a wider one."""
     first = _segment(segments[0], answer)
     right = next((v for v in verdicts if v[0] in ("synonym", "subtype")), None)
+    if first is None and not right and _rare(stems(segments[0])):
+        return "undecided", "No list of diseases has the name before what is added to it.", 0.0
     if any(v[0] == "wrong" for v in verdicts[1:]) and (first is None or first[0] == "parent"):
         return first or ("undecided", "It names several diseases.", 0.0)
     if first is None or first[0] in ("parent", "undecided"):

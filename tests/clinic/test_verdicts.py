@@ -311,9 +311,29 @@ def test_goals_that_are_met_are_named() -> None:
         "pulmonary embolism, maybe pneumonia",
         "pulmonary embolism, could also be pneumonia",
         "migraine or gout or pulmonary embolism or asthma",
+        "pulmonary embolism, excluded by CT",
+        "pulmonary embolism - which has been ruled out",
+        "pulmonary embolism, now considered unlikely",
+        "pulmonary embolism (CT clear so ruled out)",
+        "pulmonary embolism, the picture not consistent with it",
+        "gout, pulmonary embolism absent",
+        "gout (pulmonary embolism to be excluded)",
     ],
-    ids=lambda said: said[:20],
+    ids=lambda said: said[:40],
 )
 def test_lists_denials_and_noise_earn_nothing(said: str) -> None:
     _, credit = first(said)
     assert credit == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "pulmonary embolism, right heart strain absent",
+        "pulmonary embolism (source not found)",
+        "pulmonary embolism, pneumonia to be excluded",
+        "pulmonary embolism - no infarct",
+    ],
+)
+def test_what_is_denied_beside_the_name_takes_nothing_from_it(said: str) -> None:
+    assert first(said)[1] == 1
