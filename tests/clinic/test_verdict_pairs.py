@@ -2,7 +2,8 @@
 
 `verdicts_own*.tsv` (scenario, label, answer) are about bundled cases, `verdicts_agentclinic*.tsv` (row,
 label, answer) about AgentClinic's, whose right answers stay in their file. All were written without sight of
-the rule and of the thesaurus. The rule was made on the first two files; the two `later` ones came after it.
+the rule and of the thesaurus. The rule was made on the first two files and mended on the two `later` ones;
+nothing was made on the two `third` ones, which judge it.
 """
 
 from collections import Counter
@@ -75,15 +76,15 @@ def test_verdicts_on_both_kinds_of_cases() -> None:
 
 
 def test_verdicts_that_the_rule_was_made_without() -> None:
-    found = own("_later") + agentclinic("_later")
+    found = own("_third") + agentclinic("_third")
     assert len(found) >= 300
     wrong, undecided = shares(found)
-    assert wrong <= 0.04
+    assert wrong <= 0.03
     assert undecided <= 0.12
 
 
 def test_hardly_a_wrong_diagnosis_is_called_right() -> None:
-    found = own() + agentclinic() + own("_later") + agentclinic("_later")
+    found = [pair for part in ("", "_later", "_third") for pair in own(part) + agentclinic(part)]
     called = [label for label, verdict in found if verdict == "right"]
     assert sum(label == "wrong" for label in called) / len(called) <= 0.01
 
