@@ -54,9 +54,10 @@ def compare(
     for warning in warnings:
         click.echo(f"clinicenv: {warning}", err=True)
     if cut_off is not None or diagnosed_by:
-        if by or reference is not None or mark != "correct":
+        if by or reference is not None or mark != "correct" or seed:
             raise InputError(
-                "--cut-off and --diagnosed-by are about all diagnoses; leave --mark, --by and --reference out"
+                "--cut-off and --diagnosed-by are about all diagnoses and draw nothing; leave --mark, --by,"
+                " --reference and --seed out"
             )
         return cutoffs(loaded, turns_of(cut_off), diagnosed_by, warnings, form)
     found = _compared(loaded, mark, reference, by, seed)

@@ -95,19 +95,19 @@ def _by_model(rating: Rating) -> tuple[Rater, int]:
     name = ModelName.parse(rating.rater)
     for arm in _played_by(rating, name):
         click.echo(f"clinicenv: {name} plays the doctor `{printable(arm)}` and rates itself", err=True)
-    rater, asked = rate_by_model(
+    rater, tally = rate_by_model(
         rating.store, rating.rubric, str(name), Gateway().model(name), rating.keys, _progress
     )
-    if asked.consultations:
-        spent = f"{asked.tokens:,} tokens, {dollars(asked.usd)}"
-        click.echo(f"clinicenv: {asked.consultations} consultations rated by {name}: {spent}", err=True)
-    if asked.left:
+    if tally.consultations:
+        spent = f"{tally.tokens:,} tokens, {dollars(tally.usd)}"
+        click.echo(f"clinicenv: {tally.consultations} consultations rated by {name}: {spent}", err=True)
+    if tally.left:
         click.echo(
-            f"clinicenv: {asked.left} of them lack ratings, the first for {printable(asked.why)};"
+            f"clinicenv: {tally.left} of them lack ratings, the first for {printable(tally.why)};"
             " the same command asks for these again",
             err=True,
         )
-    return rater, int(asked.left > 0)
+    return rater, int(tally.left > 0)
 
 
 def _progress(done: int, total: int) -> None:

@@ -127,7 +127,7 @@ def _one(store: Store, key: str, as_json: bool) -> int:
     marks = marks_of(scenario, trajectory, done)
     if not marks:
         raise InputError(f"the consultation {key} broke or goes on, and has no score")
-    evidence = {name: mark["events"] for name, mark in asdict(done).items()}
+    evidence = done.evidence
     parts = asdict(terminal(scenario, trajectory, done))
     if as_json:
         echo_json({"key": key, "marks": marks, "events": evidence, "terminal": parts})

@@ -222,11 +222,7 @@ class _Talk:
         """Each text from the left margin, its further lines indented: none looks like another's."""
         for text in texts:
             for n, part in enumerate(text.splitlines() or [""]):
-                first = _FURTHER if n else indent
-                filled = textwrap.fill(
-                    printable(part), WIDTH, initial_indent=first, subsequent_indent=_FURTHER
-                )
-                click.echo(filled, err=True)
+                click.echo(_filled(part, _FURTHER if n else indent), err=True)
 
 
 def _filled(text: str, indent: str) -> str:

@@ -7,11 +7,12 @@ synchronous code (an environment's `step`, a command) starts no loop; it hands c
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 GRACE = 5.0
 """Seconds that an interrupted caller waits for its coroutine to clean up."""
@@ -46,6 +47,25 @@ def inside() -> bool:
         return asyncio.get_running_loop() is background()
     except RuntimeError:
         return False
+
+
+async def in_parallel(items: Sequence[Item], do: Callable[[Item], Awaitable[None]], most: int) -> None:
+    """Does it for each item, in order, at most so many at a time: as many tasks as that, however many items.
+
+    The first that raises ends all, and what it raised is raised here.
+    """
+    left = iter(items)
+
+    async def some() -> None:
+        for item in left:
+            await do(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(most, len(items))):
+                group.create_task(some())
+    except BaseExceptionGroup as e:  # the first one says what is wrong; the others were cancelled or alike
+        raise e.exceptions[0] from None
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

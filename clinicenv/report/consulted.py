@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clinicenv.events import Answer, Ended, Failed, Report, Trajectory, Verdict
@@ -17,6 +17,7 @@ from clinicenv.score.marks import marks_of
 from clinicenv.score.patient import KINDS, PatientMarks, patient_marks
 from clinicenv.score.process import Process, process
 from clinicenv.score.terminal import terminal
+from clinicenv.train.dialogue import target
 
 STATES = ("right", "wrong", "undecided", "no answer", "ended", "error")
 """How a consultation came out. `ended`: its task has no right answer; `error`: it broke, for nobody's
@@ -52,7 +53,7 @@ def consulted(scenario: Scenario, trajectory: Trajectory) -> Consulted:
     header, outcome = trajectory.header, trajectory.outcome
     done = process(scenario, trajectory)
     marks = marks_of(scenario, trajectory, done)
-    evidence = {name: list(mark["events"]) for name, mark in asdict(done).items()}
+    evidence = done.evidence
     replies = patient_marks(scenario, trajectory)
     failed = next((e.what for e in trajectory.events if isinstance(e.what, Failed)), None)
     results = [r for e in trajectory.of(Report) for r in e.what.results]  # type: ignore[union-attr]
@@ -62,7 +63,7 @@ def consulted(scenario: Scenario, trajectory: Trajectory) -> Consulted:
         "scenario": plain(header.scenario),
         "title": plain(scenario.title),
         "task": header.task,
-        "answer": plain(_answer(scenario)),
+        "answer": plain("; ".join(target(scenario))),
         "state": state,
         "seed": header.seed,
         "repeat": header.repeat,
@@ -77,7 +78,7 @@ def consulted(scenario: Scenario, trajectory: Trajectory) -> Consulted:
         "lines": _lines(trajectory),
         "images": _images(scenario, trajectory),
         "slips": [[s.turn, s.kind, SLIPS[s.kind], plain(s.what)] for s in replies.slips],
-        "marks": [[n, f"{v:.3g}", evidence.get(n, [])] for n, v in marks.items() if v is not None],
+        "marks": [[n, f"{v:.3g}", evidence.get(n, ())] for n, v in marks.items() if v is not None],
         "checklist": _checklist(scenario, trajectory) if marks else [],
         "parts": _parts(scenario, trajectory, done) if marks else [],
     }
@@ -118,14 +119,6 @@ def _state(trajectory: Trajectory, marks: Mapping[str, float | None]) -> str:
         return "undecided"
     unanswered = trajectory.header.task == "question" and not trajectory.of(Answer)
     return "no answer" if marks["no_diagnosis"] or unanswered else "wrong"
-
-
-def _answer(scenario: Scenario) -> str:
-    """What counts as right, in words; empty where nothing does."""
-    if scenario.question:
-        right = [option.text for option in scenario.question.options if option.correct]
-        return "; ".join(right or scenario.question.accept)
-    return scenario.answer.diagnosis.name if scenario.answer.diagnosis else ""
 
 
 def _figures(trajectory: Trajectory) -> list[list[str]]:

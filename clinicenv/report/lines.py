@@ -22,6 +22,7 @@ from clinicenv.events import (
     Unparsed,
     Verdict,
 )
+from clinicenv.train.dialogue import verdict_lines
 
 SHORT = 200
 """Characters of thoughts that are shown; all of them are in the trajectory."""
@@ -93,15 +94,8 @@ def _diagnose(event: Event) -> Iterator[tuple[str, str]]:
 def _verdict(event: Event) -> Iterator[tuple[str, str]]:
     v: Verdict = event.what  # type: ignore[assignment]
     yield "", ""
-    for n, rank in enumerate(v.ranks, 1):
-        yield "verdict", f"{n}. {rank.diagnosis}: {rank.verdict}, credit {rank.credit:g}. {rank.why}"
-    if not v.ranks and v.answer_correct is None and not v.goals_met:
-        yield "verdict", "no diagnosis was given"
-    if v.answer_correct is not None:
-        chose = f", it chooses `{v.chosen.option}`" if v.chosen and v.chosen.option else ""
-        yield "verdict", f"the answer is {'right' if v.answer_correct else 'wrong'}{chose}"
-    if v.goals_met:
-        yield "verdict", "goals met: " + ", ".join(v.goals_met)
+    for line in verdict_lines(v):
+        yield "verdict", line
     yield (
         "",
         ", ".join(

@@ -5,7 +5,6 @@ from typing import Any
 
 from clinicenv.files import printable
 from clinicenv.runs.quality import Quality
-from clinicenv.score.marks import INVENTED
 from clinicenv.score.patient import KINDS
 
 
@@ -16,11 +15,11 @@ def lines(found: Quality) -> Iterator[str]:
     some = f" in {found.looked_at:,} of {found.of:,} consultations" if found.looked_at < found.of else ""
     for name, marks in found.patients.items():
         leaks, early = marks.count("answer leak"), marks.count("premature")
-        invented = sum(marks.count(kind) for kind in INVENTED)
-        missed = f"missed {(marks.asked - marks.told) / marks.asked:.1%} of" if marks.asked else "of"
+        missed = "of" if marks.missed is None else f"missed {marks.missed:.1%} of"
         yield (
             f"patient {printable(name)}, {marks.replies:,} replies{some}: leaks of the answer {leaks}, of"
-            f" guarded facts {early}, invented or contradicted {invented}, {missed} {marks.asked:,} questions"
+            f" guarded facts {early}, invented or contradicted {marks.invented},"
+            f" {missed} {marks.asked:,} questions"
         )
 
 

@@ -42,7 +42,9 @@ def _kept(seat: Mapping[str, Any]) -> Data:
 
 def _profile(role: str) -> Callable[[Data], tuple[str, str]]:
     def split(data: Data) -> tuple[str, str]:
-        seat = data["cast"].get(role, {})
+        if role not in data["cast"]:
+            return "none", arm_of(data)
+        seat = data["cast"][role]
         value = seat.get("profile", {}).get("id", "default")
         return value, arm_of(_with_seat(data, role, {**seat, "profile": {}}))
 
@@ -77,6 +79,8 @@ SETTINGS: dict[str, Callable[[Data], tuple[str, str]]] = {
     "moderator": _player("moderator"),
     "profile": _profile("patient"),
     "doctor-profile": _profile("doctor"),
+    "measurement-profile": _profile("measurement"),
+    "moderator-profile": _profile("moderator"),
     "images": _images,
     "seed": _seed,
     "limits": _limits,

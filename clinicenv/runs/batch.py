@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from clinicenv.consultation import AgentError, Consultation, EngineError, drive
 from clinicenv.events import IllegalAction, Role, Trajectory
 from clinicenv.files import InputError, printable
+from clinicenv.models import loop
 from clinicenv.runs.notes import Notes
 from clinicenv.runs.pictures import Keeper
 from clinicenv.runs.spec import Arm, Job
@@ -89,38 +90,31 @@ async def _play_all(
     progress: Watcher,
     ceiling: "Ceiling | None",
 ) -> int:
-    todo = iter(jobs)
     stored: set[str] = set()
     keeper = Keeper(store.folder)
     left_out = 0
 
-    async def worker() -> None:
+    async def one(job: Job) -> None:
         nonlocal left_out
-        for job in todo:
-            if ceiling and not await ceiling.admit(job):
-                left_out += 1
-                continue
-            if job.scenario.hash not in stored:
-                store.put_scenario(job.scenario)
-                stored.add(job.scenario.hash)
-            progress.started(job.key)
-            call_log(store, job.key, progress, ceiling)
-            trajectory = await play(job)
-            await notes.learn(job, trajectory)
-            if images := keeper.wants(job.scenario, trajectory):
-                await asyncio.to_thread(keeper.keep, job.scenario, images)
-            store.append(trajectory)
-            if ceiling:
-                ceiling.release(job.key)
-            progress.finished(trajectory)
-            await asyncio.sleep(0)  # scripted agents never wait: let the others and Ctrl-C in
+        if ceiling and not await ceiling.admit(job):
+            left_out += 1
+            return
+        if job.scenario.hash not in stored:
+            store.put_scenario(job.scenario)
+            stored.add(job.scenario.hash)
+        progress.started(job.key)
+        call_log(store, job.key, progress, ceiling)
+        trajectory = await play(job)
+        await notes.learn(job, trajectory)
+        if images := keeper.wants(job.scenario, trajectory):
+            await asyncio.to_thread(keeper.keep, job.scenario, images)
+        store.append(trajectory)
+        if ceiling:
+            ceiling.release(job.key)
+        progress.finished(trajectory)
+        await asyncio.sleep(0)  # scripted agents never wait: let the others and Ctrl-C in
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(1 if notes.kept else min(concurrency, len(jobs))):
-                group.create_task(worker())
-    except BaseExceptionGroup as e:  # the first one says what is wrong; the others were cancelled or alike
-        raise e.exceptions[0] from None
+    await loop.in_parallel(jobs, one, 1 if notes.kept else concurrency)
     return left_out
 
 

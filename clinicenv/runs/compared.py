@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from clinicenv.events import Header
 from clinicenv.files import InputError
 from clinicenv.runs.arms import divided
-from clinicenv.runs.results import ResultLine, seat_name
+from clinicenv.runs.results import ResultLine
 from clinicenv.runs.scoring import scored
 from clinicenv.runs.store import Store
 from clinicenv.scenario import Scenario
@@ -180,16 +179,21 @@ def differences(runs: Sequence[Run]) -> list[str]:
     ]
 
 
+_SETTINGS = {
+    "the patient": "patient",
+    "the measurement": "measurement",
+    "the moderator": "moderator",
+    "the profile of the patient": "profile",
+    "the profile of the doctor": "doctor-profile",
+    "the profile of the measurement": "measurement-profile",
+    "the profile of the moderator": "moderator-profile",
+    "how images are shown": "images",
+    "the seed": "seed",
+    "limits": "limits",
+}
+"""What may set arms apart beside the doctor, in words, and as a setting of `runs.arms`."""
+
+
 def _settings(header: Header) -> Mapping[str, str]:
-    cast: Mapping[str, Any] = header.cast
-    others = {f"the {role}": seat_name(seat) for role, seat in cast.items() if role != "doctor"}
-    profiles = {f"the profile of the {r}": s.get("profile", {}).get("id", "") for r, s in cast.items()}
-    images = cast.get("measurement", {}).get("agent", {}).get("images", {})
-    return {
-        **others,
-        **profiles,
-        "how images are shown": f"{header.images} {images or ''}".strip(),
-        "the seed": str(header.seed),
-        "limits": ", ".join(f"{n} {header.limits[n]}" for n in header.limits_set) or "the scenarios' own",
-        "the version of clinicenv": header.versions.get("clinicenv", "unknown"),
-    }
+    found = {what: divided(header, setting)[0] for what, setting in _SETTINGS.items()}
+    return {**found, "the version of clinicenv": header.versions.get("clinicenv", "unknown")}

@@ -4,7 +4,6 @@ Nothing is played again. A doctor is given the view that was there after a turn,
 one, and acts once; the rule judges what it diagnoses. With a model as the doctor each is a call.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -13,7 +12,7 @@ from clinicenv.agents.cast import Cast
 from clinicenv.clinic.verdicts import judge
 from clinicenv.consultation import LAST, TABLE, Agent, AgentError, Turn
 from clinicenv.draws import Draws, Fork, TurnDraw
-from clinicenv.events import Action, Event, Notice, Report, RequestImage, Role, Trajectory
+from clinicenv.events import Action, Event, Notice, Report, RequestImage, Role, Trajectory, Verdict
 from clinicenv.files import InputError
 from clinicenv.models import loop
 from clinicenv.profile import BiasProfile
@@ -62,7 +61,6 @@ def diagnosed(
 class _Asking:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._scenarios: dict[str, Scenario] = {}
         self._doctors: dict[tuple[str, str], Agent] = {}
 
     async def all(self, wanted: Sequence[Asked]) -> tuple[dict[Asked, bool], dict[Asked, str]]:
@@ -71,21 +69,14 @@ class _Asking:
         failed: dict[Asked, str] = {}
         for asked in wanted:
             await self._seat(asked)
-        left = iter(wanted)
 
-        async def some() -> None:
-            for asked in left:
-                try:
-                    right[asked] = await self._right(asked)
-                except AgentError as e:
-                    failed[asked] = str(e)
+        async def one(asked: Asked) -> None:
+            try:
+                right[asked] = await self._right(asked)
+            except AgentError as e:
+                failed[asked] = str(e)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(AT_ONCE, len(wanted))):
-                    group.create_task(some())
-        except ExceptionGroup as e:
-            raise e.exceptions[0] from None
+        await loop.in_parallel(wanted, one, AT_ONCE)
         return right, failed
 
     async def _right(self, asked: Asked) -> bool:
@@ -94,12 +85,8 @@ class _Asking:
         talked = trajectory.outcome.turns - (trajectory.outcome.reason == "diagnose")
         turns = min(asked.after or talked, talked)
         if not asked.by and turns == talked:
-            ranks = trajectory.verdict.ranks if trajectory.verdict else ()
-            return bool(ranks) and ranks[0].right
-        hash = trajectory.header.scenario_hash
-        if hash not in self._scenarios:
-            self._scenarios[hash] = self._store.scenario(hash)
-        scenario = self._scenarios[hash]
+            return _first_right(trajectory.verdict)
+        scenario = self._store.scenario(trajectory.header.scenario_hash)
         events = cut(trajectory, turns)
         doctor = self._doctors[asked.doctor]
         if hasattr(doctor, "preflight") and any(pictures(e) for e in events):
@@ -108,8 +95,7 @@ class _Asking:
         acts = await acted if isawaitable(acted) else acted
         given: Iterable[Action] = acts if isinstance(acts, Iterable) else [acts]
         said = [Event(len(events) + n, turns + 1, Role.DOCTOR, act) for n, act in enumerate(given)]
-        ranks = judge(scenario, [*events, *said]).ranks
-        return bool(ranks) and ranks[0].right
+        return _first_right(judge(scenario, [*events, *said]))
 
     async def _seat(self, asked: Asked) -> None:
         """The doctor of that name, or the talk's own as it was; a model is tried first."""
@@ -128,6 +114,10 @@ class _Asking:
         for model in cast.models:
             await model.preflight()
         self._doctors[asked.doctor] = cast[Role.DOCTOR]
+
+
+def _first_right(verdict: Verdict | None) -> bool:
+    return verdict is not None and bool(verdict.ranks) and verdict.ranks[0].right
 
 
 def pictures(event: Event) -> bool:

@@ -1,6 +1,5 @@
 """Rules and models as raters of a run's consultations; what they say is kept (`runs.ratings`)."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,6 @@ from clinicenv.runs.ratings import Keep, Rater, Ratings, by_rule, keeping, read,
 from clinicenv.runs.results import seat_name
 from clinicenv.runs.scoring import each
 from clinicenv.runs.store import Store
-from clinicenv.scenario import Scenario
 from clinicenv.score.axes import moderated, rate
 from clinicenv.score.rater import ModelRater
 from clinicenv.score.rubric import Rubric
@@ -50,7 +48,7 @@ def rated_by_moderators(store: Store, rubric: Rubric, keys: Sequence[str]) -> di
 
 
 @dataclass(slots=True)
-class Asked:
+class Tally:
     """What came of asking a model: consultations asked for, those of which an axis is left unrated and the
     reason of the first one, tokens, and dollars (None where a call has no price)."""
 
@@ -68,7 +66,7 @@ def rate_by_model(
     connection: Connection,
     keys: Sequence[str],
     tell: Callable[[int, int], None],
-) -> tuple[Rater, Asked]:
+) -> tuple[Rater, Tally]:
     """Asks a model for what it has not rated yet, and keeps each consultation's ratings as they come.
 
     `tell` is called with how many of how many are done. InputError where the model cannot be asked at all.
@@ -76,7 +74,7 @@ def rate_by_model(
     model = ModelRater(name, connection)
     rater = Rater(model.name, model.hash)
     if not unrated(rubric, read(store.folder, rubric, rater), keys):
-        return rater, Asked()
+        return rater, Tally()
     try:
         loop.run(connection.probe())
     except ModelError as e:
@@ -85,7 +83,7 @@ def rate_by_model(
         known = read(store.folder, rubric, rater)
         asking = _Asking(store, rubric, model, keep, tell, known, unrated(rubric, known, keys))
         loop.run(asking.all())
-    return rater, asking.asked
+    return rater, asking.tally
 
 
 class _Asking:
@@ -101,46 +99,32 @@ class _Asking:
     ) -> None:
         self._store, self._rubric, self._model = store, rubric, model
         self._keep, self._tell, self._known, self._keys = keep, tell, known, keys
-        self._scenarios: dict[str, Scenario] = {}
         self._done = self._silent = 0
-        self.asked = Asked(consultations=len(keys))
+        self.tally = Tally(consultations=len(keys))
 
     async def all(self) -> None:
         """A few at a time, so that memory stays bounded; the first fault of our own ends it."""
-        left = iter(self._keys)
-
-        async def some() -> None:
-            for key in left:
-                if self._silent >= GIVE_UP:
-                    self.asked.left += 1
-                else:
-                    await self._one(key)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(AT_ONCE, len(self._keys))):
-                    group.create_task(some())
-        except ExceptionGroup as e:  # e.g. the disk is full
-            raise e.exceptions[0] from None
+        await loop.in_parallel(self._keys, self._one, AT_ONCE)
 
     async def _one(self, key: str) -> None:
+        if self._silent >= GIVE_UP:
+            self.tally.left += 1
+            return
         trajectory = self._store.trajectory(key)
-        hash = trajectory.header.scenario_hash
-        if hash not in self._scenarios:
-            self._scenarios[hash] = self._store.scenario(hash)
+        scenario = self._store.scenario(trajectory.header.scenario_hash)
         missing = [a for a in self._rubric.axes if a.id not in self._known.get(key, {})]
-        attempt = await self._model.rate(self._rubric, missing, self._scenarios[hash], trajectory)
+        attempt = await self._model.rate(self._rubric, missing, scenario, trajectory)
         tokens = sum(u.prompt_tokens + u.completion_tokens for u in attempt.usages)
         self._keep(key, attempt.ratings, unrated=attempt.unrated, tokens=tokens, usd=attempt.usd)
         self._silent = self._silent + 1 if attempt.failed else 0
         self._count(attempt.unrated, tokens, attempt.usd)
 
     def _count(self, missing: dict[str, str], tokens: int, usd: float | None) -> None:
-        asked = self.asked
-        asked.tokens += tokens
-        asked.usd = None if usd is None or asked.usd is None else asked.usd + usd
+        tally = self.tally
+        tally.tokens += tokens
+        tally.usd = None if usd is None or tally.usd is None else tally.usd + usd
         if missing:
-            asked.left += 1
-            asked.why = asked.why or next(f"`{axis}`: {why}" for axis, why in missing.items())
+            tally.left += 1
+            tally.why = tally.why or next(f"`{axis}`: {why}" for axis, why in missing.items())
         self._done += 1
-        self._tell(self._done, asked.consultations)
+        self._tell(self._done, tally.consultations)

@@ -44,13 +44,9 @@ def each(store: Store, keys: Sequence[str], rule: Rule[T]) -> Iterator[T]:
 
 
 def _some(store: Store, keys: Sequence[str], rule: Rule[T]) -> Iterator[T]:
-    scenarios: dict[str, Scenario] = {}
     for key in keys:
         trajectory = store.trajectory(key)
-        hash = trajectory.header.scenario_hash
-        if hash not in scenarios:
-            scenarios[hash] = store.scenario(hash)
-        yield rule(scenarios[hash], trajectory)
+        yield rule(store.scenario(trajectory.header.scenario_hash), trajectory)
 
 
 # In the other processes

@@ -50,6 +50,7 @@ class Store:
         self.versions = versions
         self._index = index
         self._writer: _Writer | None = None
+        self._scenarios: dict[str, Scenario] = {}
 
     @staticmethod
     def create(
@@ -113,7 +114,12 @@ class Store:
             write_text(path, scenario.canonical + "\n")
 
     def scenario(self, hash: str) -> Scenario:
-        """The scenario as it was played; InputError where it is not here or was changed since."""
+        """The scenario as it was played, read once; InputError where it is not here or was changed since."""
+        if hash not in self._scenarios:
+            self._scenarios[hash] = self._read_scenario(hash)
+        return self._scenarios[hash]
+
+    def _read_scenario(self, hash: str) -> Scenario:
         path = self.folder / "scenarios" / f"{hash}.json"
         text = read_text(path).removesuffix("\n")
         if hashlib.sha256(text.encode()).hexdigest()[:16] != hash:

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from clinicenv.events import RankVerdict, Trajectory
 from clinicenv.scenario import Scenario
-from clinicenv.score.patient import Kind, patient_marks
+from clinicenv.score.patient import patient_marks
 from clinicenv.score.process import Process, process
 from clinicenv.score.statistics import over_scenarios
 from clinicenv.score.terminal import terminal
@@ -13,8 +13,6 @@ from clinicenv.score.terminal import terminal
 TOP = (1, 3, 5, 10)
 
 PROCESS = tuple(f.name for f in fields(Process))
-
-INVENTED: tuple[Kind, ...] = ("unsupported", "contradiction", "self-contradiction", "wrong fact")
 
 PATIENT = ("patient_leaks", "patient_invented", "patient_missed")
 """How well the patient was played: leaks of the answer and of what was still guarded; findings invented,
@@ -73,12 +71,9 @@ def marks_of(
 
 def _patient(scenario: Scenario, trajectory: Trajectory) -> dict[str, float | None]:
     marks = patient_marks(scenario, trajectory)
-    leaks = marks.count("answer leak") + marks.count("premature")
-    missed = (marks.asked - marks.told) / marks.asked if marks.asked else None
-    invented = sum(marks.count(kind) for kind in INVENTED)
     if not marks.replies:
         return dict.fromkeys(PATIENT)
-    return {"patient_leaks": leaks, "patient_invented": invented, "patient_missed": missed}
+    return dict(zip(PATIENT, (marks.leaks, marks.invented, marks.missed), strict=True))
 
 
 def _diagnosis(ranks: tuple[RankVerdict, ...]) -> dict[str, float | None]:

@@ -25,6 +25,9 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 
 
+INVENTED: tuple[Kind, ...] = ("unsupported", "contradiction", "self-contradiction", "wrong fact")
+
+
 @dataclass(frozen=True, slots=True)
 class Slip:
     """One thing that went wrong in a reply: `what` it is about, a fact's id or a finding's name."""
@@ -63,6 +66,21 @@ class PatientMarks:
             self.jargon + other.jargon,
             self.slips + other.slips,
         )
+
+    @property
+    def leaks(self) -> int:
+        """Of the answer, and of what was still guarded."""
+        return self.count("answer leak") + self.count("premature")
+
+    @property
+    def invented(self) -> int:
+        """Findings invented, contradicted, or told in place of others."""
+        return sum(map(self.count, INVENTED))
+
+    @property
+    def missed(self) -> float | None:
+        """Share of the questions that could have been answered but were not; None where there were none."""
+        return (self.asked - self.told) / self.asked if self.asked else None
 
     def count(self, kind: Kind) -> int:
         """How many slips of a kind there were."""

@@ -5,7 +5,7 @@ All of it is read from the scenario and the log. A share is None where the scena
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -65,6 +65,11 @@ class Process:
     """points of the goals that were met, of all"""
     checklist: Mark
     """points of the checklist, of all"""
+
+    @property
+    def evidence(self) -> dict[str, tuple[int, ...]]:
+        """mark -> the events that earned it"""
+        return {f.name: getattr(self, f.name).events for f in fields(self)}
 
 
 GOOD = ("greet", "ask_open", "empathise", "summarise", "explain", "safety_net", "close")

@@ -80,7 +80,7 @@ def in_words(what: Action | Happening) -> str:
             names = ("confidence", "compliance", "consultation")
             return ", ".join(f"{name} {getattr(what, name)} of 10" for name in names)
         case Verdict():
-            return "\n".join(_verdict(what))
+            return "\n".join(verdict_lines(what))
         case Failed(role, cause):
             return f"{role}: {cause}"
         case Ended(status, reason):
@@ -97,16 +97,17 @@ def verdict_in_words(trajectory: Trajectory) -> str:
     return in_words(trajectory.verdict) if trajectory.verdict else ""
 
 
-def _verdict(verdict: Verdict) -> Iterator[str]:
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
+    """The rule's verdict on each diagnosis and why, on the answer, and the goals that were met."""
     for n, rank in enumerate(verdict.ranks, 1):
         yield f"{n}. {rank.diagnosis}: {rank.verdict}, credit {rank.credit:g}. {rank.why}"
+    if not verdict.ranks and verdict.answer_correct is None and not verdict.goals_met:
+        yield "no diagnosis was given"
     if verdict.answer_correct is not None:
-        chose = f"; it chooses `{verdict.chosen.option}`" if verdict.chosen and verdict.chosen.option else ""
-        yield f"The answer is {'right' if verdict.answer_correct else 'wrong'}{chose}."
-    elif verdict.goals_met:
-        yield f"Goals met: {', '.join(verdict.goals_met)}."
-    elif not verdict.ranks:
-        yield "No diagnosis was given, and no goal met."
+        chose = f", it chooses `{verdict.chosen.option}`" if verdict.chosen and verdict.chosen.option else ""
+        yield f"the answer is {'right' if verdict.answer_correct else 'wrong'}{chose}"
+    if verdict.goals_met:
+        yield "goals met: " + ", ".join(verdict.goals_met)
 
 
 def final_act(trajectory: Trajectory) -> str:

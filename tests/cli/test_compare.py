@@ -362,6 +362,7 @@ def test_several_comparisons_are_one_csv(capsys: pytest.CaptureFixture[str], fir
         (("compare", "--mark", "goals"), "nothing to compare on goals"),
         (("compare", "--mark", "goals", "--format", "json"), "nothing to compare on goals"),
         (("compare", "--cut-off", "2", "--by", "group"), "leave --mark, --by"),
+        (("compare", "--cut-off", "2", "--seed", "3"), "and --seed out"),
         (("compare", "--cut-off", ""), "numbers of turns"),
         (("score", "--rubric", ""), "no rubric is called"),
         (("score", "--stations", "--by", "group"), "--stations is of a whole run"),
