@@ -9,9 +9,11 @@ import click
 
 from clinicenv.cli.output import echo_json
 from clinicenv.files import InputError, printable
+from clinicenv.report import patients
 from clinicenv.report.tables import print_notes, print_rows
 from clinicenv.runs.compared import Run, shared_arms
 from clinicenv.runs.cutoff import WHOLE, Asked, diagnosed
+from clinicenv.runs.quality import quality
 from clinicenv.runs.results import ResultLine
 from clinicenv.score.statistics import accuracy
 
@@ -69,13 +71,16 @@ def cutoffs(
         click.echo(
             f"clinicenv: {len(failed)} diagnoses are missing, the first for: {printable(one)}", err=True
         )
+    played = {run.label: quality(run.store, run.results) for run in runs}
     lines = sorted({line for line, _ in found})
     if form == "json":
         rows = [_data(line, n, values) for (line, n), values in sorted(found.items())]
         missing = [{**asdict(asked), "why": why} for asked, why in failed.items()]
-        echo_json({"warnings": list(warnings), "cutoffs": rows, "missing": missing})
+        of = {label: patients.as_data(each) for label, each in played.items()}
+        echo_json({"warnings": list(warnings), "cutoffs": rows, "missing": missing, "patients": of})
     else:
         _print(lines, after, found, form)
+        print_notes([line for each in played.values() for line in patients.lines(each)], form, sys.stdout)
     return int(bool(failed))
 
 

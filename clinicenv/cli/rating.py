@@ -11,7 +11,10 @@ from clinicenv.cli.output import echo_json
 from clinicenv.cli.walk import walk
 from clinicenv.files import InputError, printable
 from clinicenv.models.names import ModelName
+from clinicenv.report import patients
 from clinicenv.report import ratings as shown
+from clinicenv.report.tables import print_notes
+from clinicenv.runs.quality import quality
 from clinicenv.runs.rating import rate_by_model, rate_by_rule, rated_by_moderators
 from clinicenv.runs.ratings import HUMAN, RULE, Rater, Ratings, kept, nearness, person, read
 from clinicenv.runs.results import ResultLine
@@ -49,11 +52,13 @@ def rate_run(rating: Rating, as_json: bool) -> int:
             for one, other, found in pairs
         ]
         whole = shown.as_data(rating.rubric, rating.rater, arms)
-        echo_json({"run": str(rating.store.folder), **whole, "agreement": data})
+        played = patients.as_data(quality(rating.store, rating.results))
+        echo_json({"run": str(rating.store.folder), **whole, "agreement": data, "patients": played})
         return code
     shown.print_ratings(rating.rubric, rating.rater, arms, sys.stdout)
     for one, other, found in pairs:
         shown.print_agreement(one, other, found, sys.stdout)
+    print_notes(list(patients.lines(quality(rating.store, rating.results))), "table", sys.stdout)
     return code
 
 

@@ -319,8 +319,10 @@ def test_a_comparison_is_divided_by_any_setting_of_the_run(
 def test_no_doctors_score_stands_without_how_the_patient_was_played(
     capsys: pytest.CaptureFixture[str], first: Path
 ) -> None:
-    for verb in ("show", "compare"):
-        out = run(capsys, verb, first)[1]
+    more = ("--rubric", "amie-patient-26"), ("--stations",), ("--cut-off", "2")
+    shown = ("show", ()), ("compare", ()), ("score", more[0]), ("score", more[1]), ("compare", more[2])
+    for verb, arguments in shown:
+        out = run(capsys, verb, first, *arguments)[1]
         assert re.search(
             r"patient scripted, [\d,]+ replies: leaks of the answer 0, of guarded facts 0, ", out
         )
