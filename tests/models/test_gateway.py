@@ -53,11 +53,11 @@ def test_calls_in_flight_fall_after_429_and_rise_again() -> None:
     def reply(_: Any) -> Answer:
         return "Fine." if server.in_flight <= bears[0] else BUSY
 
-    with FakeServer(reply, latency=0.005) as server:
+    with FakeServer(reply, latency=0.1) as server:  # long beside what this side takes to send them all
         tiny = model(Gateway(concurrency=32), server)
         ask_at_once(tiny, 60)
         assert server.most_in_flight == 32
-        server.most_in_flight = 0
+        server.most_in_flight, server.latency = 0, 0.005
         ask_at_once(tiny, 60)
         assert server.most_in_flight <= 16  # at least halved; it tries one more now and then
         bears[0], server.most_in_flight, server.latency = 1000, 0, 0.1  # long beside what this side takes
